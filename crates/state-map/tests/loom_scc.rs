@@ -1,0 +1,16 @@
+//! The contract's races on the one real backend that can be model-checked: scc has a loom build.
+//!
+//! That build works under a model checker only, so these tests are a binary, and a cargo run, of their own.
+#![cfg(inflight_loom)]
+
+mod races;
+
+use foldhash::fast::FixedState;
+use state_map::SccBackend;
+
+/// The same bucket in every execution, as the model checker needs.
+fn map() -> SccBackend<u64, races::Cell, FixedState> {
+    SccBackend::with_capacity_and_hasher(0, FixedState::with_seed(0)).expect("an allowed capacity")
+}
+
+races::races!(map);
