@@ -1,0 +1,105 @@
+//! What the tasks know of the workspace. All of it is read from the manifests, so that a new crate, feature or
+//! loom model needs no change here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+
+/// The features that each choose one map backend; a crate has all of them or none.
+const BACKENDS: [&str; 4] = ["dashmap", "papaya", "scc", "rwlock"];
+
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    /// Other `RUSTFLAGS` in the usual directory would rebuild everything, back and forth.
+    pub(crate) loom_target_dir: String,
+    pub(crate) members: Vec<Member>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    /// All features but `default`.
+    pub(crate) features: Vec<String>,
+    /// What `default` turns on.
+    pub(crate) default: Vec<String>,
+    pub(crate) loom_tests: Vec<LoomTest>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LoomTest {
+    pub(crate) name: String,
+    pub(crate) features: Vec<String>,
+}
+
+impl Workspace {
+    pub(crate) fn load() -> Result<Workspace> {
+        let metadata = metadata()?;
+        let loom_target_dir = metadata.target_directory.join("loom");
+        // Relative, if it can be: the line that repeats a step is to be read and shared.
+        let loom_target_dir = loom_target_dir
+            .strip_prefix(&metadata.workspace_root)
+            .unwrap_or(&loom_target_dir);
+
+        let mut members: Vec<Member> = metadata
+            .workspace_packages()
+            .into_iter()
+            .map(Member::new)
+            .collect();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Workspace {
+            loom_target_dir: loom_target_dir.to_string(),
+            root: metadata.workspace_root.into_std_path_buf(),
+            members,
+        })
+    }
+}
+
+impl Member {
+    fn new(package: &Package) -> Member {
+        let loom_tests = package
+            .targets
+            .iter()
+            .filter(|target| target.is_test() && target.name.starts_with("loom"));
+        Member {
+            name: package.name.to_string(),
+            features: package
+                .features
+                .keys()
+                .filter(|name| *name != "default")
+                .cloned()
+                .collect(),
+            default: package.features.get("default").cloned().unwrap_or_default(),
+            loom_tests: loom_tests
+                .map(|target| LoomTest {
+                    name: target.name.clone(),
+                    features: target.required_features.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &'static str> {
+        BACKENDS
+            .into_iter()
+            .filter(|backend| self.has_feature(backend))
+    }
+
+    pub(crate) fn has_feature(&self, feature: &str) -> bool {
+        self.features.iter().any(|name| name == feature)
+    }
+
+    /// xtask's own tests are a step of their own, `tidy`.
+    pub(crate) fn is_xtask(&self) -> bool {
+        self.name == env!("CARGO_PKG_NAME")
+    }
+}
+
+/// The members and what they declare, without resolving what they depend on: needs no network.
+pub(crate) fn metadata() -> Result<Metadata> {
+    MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .context("cannot read the workspace's manifests")
+}
