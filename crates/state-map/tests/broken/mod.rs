@@ -168,6 +168,7 @@ where
         }
         if FLAW == Flaw::READ_TAKES_OUT {
             let (key, value) = self.map.lock().remove_entry(key)?;
+            thread::yield_now();
             let result = f(&value);
             self.map.lock().insert(key, value);
             return Some(result);
@@ -270,6 +271,7 @@ where
         if FLAW == Flaw::ITERATION_GIVES_UP {
             let entries = self.map.lock().clone();
             for (key, value) in &entries {
+                thread::yield_now();
                 if self.map.lock().len() != entries.len() {
                     return;
                 }
