@@ -51,7 +51,8 @@ pub trait StateMap: Send + Sync {
     where
         Self: 'a;
 
-    /// Opens a session: free, but for papaya, which pins the map (a store and a fence).
+    /// Opens a session: free, but for papaya, which pins the map: a store, and a fence where the kernel has no
+    /// `membarrier`.
     #[must_use = "a session is what has the operations"]
     fn session(&self) -> Self::Session<'_>;
 
@@ -63,6 +64,12 @@ pub trait StateMap: Send + Sync {
     /// Whether [`len`](Self::len) is zero, at the same cost.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many entries each shard holds, counted one shard after the other, where the backend has shards that
+    /// fill and are locked on their own: on DashMap. `None` elsewhere.
+    fn shard_lens(&self) -> Option<Vec<usize>> {
+        None
     }
 
     /// Gives memory that removed entries left behind back to the allocator, where the backend can.

@@ -5,10 +5,18 @@
 //! re-exported; nothing here is part of the stable interface.
 
 #[cfg(not(inflight_loom))]
-pub use std::sync::{Mutex, MutexGuard, PoisonError, atomic};
+pub use std::{
+    hint::spin_loop,
+    sync::{Mutex, MutexGuard, PoisonError, atomic},
+    thread::yield_now,
+};
 
 #[cfg(inflight_loom)]
-pub use loom::sync::{Mutex, MutexGuard, atomic};
+pub use loom::{
+    hint::spin_loop,
+    sync::{Mutex, MutexGuard, atomic},
+    thread::yield_now,
+};
 #[cfg(inflight_loom)]
 pub use std::sync::PoisonError;
 

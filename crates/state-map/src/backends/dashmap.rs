@@ -69,6 +69,16 @@ where
         self.map.len()
     }
 
+    fn shard_lens(&self) -> Option<Vec<usize>> {
+        Some(
+            self.map
+                .shards()
+                .iter()
+                .map(|shard| shard.read().len())
+                .collect(),
+        )
+    }
+
     fn shrink(&self) -> Shrink {
         self.map.shrink_to_fit();
         Shrink::Done
