@@ -1,0 +1,3 @@
+//! The designs that the crates are measured against, written as well as their authors would.
+
+pub mod phases;
