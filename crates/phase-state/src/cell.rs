@@ -2,17 +2,8 @@
 //!
 //! # Design
 //!
-//! One cache line, of one *control word* and the fields that it guards. The word holds what changes with every token:
-//!
-//! ```text
-//! 63        50 49   48    47   46     45  44 43     32 31             0
-//! | version   |dead|lock |owned|forced| kind | node   | count          |
-//! ```
-//!
-//! - `count`: the tokens of this thinking span; in other phases a count of progress that means nothing else.
-//! - `node`: how far a marker of several tokens has come.
-//! - `owned`: driven by a handle. Set for the life of the cell or never.
-//! - `version`: changes with every store, so that no two states in a row have the same word.
+//! One cache line, of one control [`word`](crate::word) and the fields that it guards. The word holds what changes with
+//! every token.
 //!
 //! **A token that only counts** (no sample while thinking, no part of a marker, cap not reached) is the word plus a
 //! constant: one compare-and-swap by key, one store by a handle. **Any other token** locks the word, applies the
@@ -42,27 +33,11 @@ use state_map::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use state_map::sync::{spin_loop, yield_now};
 
 use crate::machine::{Averages, Rules, State, step_mut};
+use crate::word::{
+    ANSWERING, DEAD, FORCED, KIND, LOCKED, NODE, OWNED, THINKING, UNSEEN, VERSION_ONE, count,
+    counted, encode, kind, node, progressed,
+};
 use crate::{EntropySignal, PhaseEvent, PhaseKind, StartPhase, ThinkPhase};
-
-const COUNT: u64 = 0xffff_ffff;
-const NODE_SHIFT: u32 = 32;
-const NODE: u64 = 0xfff << NODE_SHIFT;
-const KIND_SHIFT: u32 = 44;
-const KIND: u64 = 0b11 << KIND_SHIFT;
-const FORCED: u64 = 1 << 46;
-const OWNED: u64 = 1 << 47;
-const LOCKED: u64 = 1 << 48;
-const DEAD: u64 = 1 << 49;
-/// At the top, so that it wraps into nothing.
-const VERSION_ONE: u64 = 1 << 50;
-const VERSION: u64 = !(VERSION_ONE - 1);
-
-/// The kind and node of a request that is thinking, and of one that is answering, with no marker under way.
-const THINKING: u64 = (PhaseKind::ThinkDecode as u64) << KIND_SHIFT;
-const ANSWERING: u64 = (PhaseKind::OutputDecode as u64) << KIND_SHIFT;
-
-/// A word that no cell ever has: what a sweep that has not seen a cell yet remembers of it.
-const UNSEEN: u64 = LOCKED | DEAD;
 
 /// See the module.
 #[derive(Debug)]
@@ -454,16 +429,6 @@ impl PhaseCell {
     }
 }
 
-#[inline]
-fn count(word: u64) -> u32 {
-    (word & COUNT) as u32
-}
-
-#[inline]
-fn node(word: u64) -> u16 {
-    ((word & NODE) >> NODE_SHIFT) as u16
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "either half has 32 bits")]
 #[inline]
 fn floats(bits: u64) -> [f32; 2] {
@@ -478,63 +443,14 @@ fn bits([low, high]: [f32; 2]) -> u64 {
     u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32
 }
 
-#[inline]
-fn kind(word: u64) -> PhaseKind {
-    match (word & KIND) >> KIND_SHIFT {
-        0 => PhaseKind::Prefill,
-        1 => PhaseKind::ThinkDecode,
-        2 => PhaseKind::OutputDecode,
-        _ => PhaseKind::Complete,
-    }
-}
-
-/// The word after a token that only counts.
-#[inline]
-fn counted(word: u64) -> u64 {
-    word.wrapping_add(1 + VERSION_ONE)
-}
-
-/// The word that comes after one: with a count that has gone on, wrapping, and another version.
-fn progressed(word: u64) -> u64 {
-    let count = word.wrapping_add(1) & COUNT;
-    (word & !COUNT | count).wrapping_add(VERSION_ONE)
-}
-
-/// The word for `state`, with the version and the marks of `word`, and its count where the state has none.
-fn encode(state: &State, word: u64) -> u64 {
-    let count = if state.kind == PhaseKind::ThinkDecode {
-        u64::from(state.tokens)
-    } else {
-        word & COUNT
-    };
-    let forced = if state.forced { FORCED } else { 0 };
-    count
-        | u64::from(state.node) << NODE_SHIFT
-        | (state.kind as u64) << KIND_SHIFT
-        | forced
-        | word & (OWNED | VERSION)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::word::COUNT;
 
     #[test]
     fn a_cell_is_one_cache_line_and_shares_it_with_nobody() {
         assert_eq!((size_of::<PhaseCell>(), align_of::<PhaseCell>()), (64, 64));
-    }
-
-    #[test]
-    fn every_node_of_a_marker_fits_the_word() {
-        assert!(crate::PhaseRouterConfig::MAX_MARKER_TOKENS as u64 <= NODE >> NODE_SHIFT);
-    }
-
-    #[test]
-    fn the_version_and_the_count_wrap_into_nothing() {
-        let fields = KIND | NODE | FORCED | OWNED | LOCKED | DEAD;
-        let word = fields & !(LOCKED | DEAD) | VERSION | COUNT;
-        assert_eq!(progressed(word), word & fields);
-        assert_eq!(counted(word & !COUNT) & !COUNT, word & fields);
     }
 
     /// Where the count is full, no short cut adds to it.

@@ -35,6 +35,7 @@ mod occupancy;
 mod phase;
 mod router;
 mod telemetry;
+mod word;
 
 #[cfg(feature = "dashmap")]
 pub use crate::map::DashMapPhases;
