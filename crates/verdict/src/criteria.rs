@@ -1,0 +1,182 @@
+//! The revisit criteria of a decision record, as a machine reads them.
+//!
+//! # Design
+//!
+//! Beside each record stands a TOML file (`adr/NNNN-criteria.toml`):
+//!
+//! ```toml
+//! record = "0003"
+//! title = "DashMap for per-request phase state"
+//! cores = 2                                   # fewer cannot answer it
+//!
+//! [rule]
+//! revisit = ["stable-api", "bottleneck"]      # all of these, per candidate; printed as (a), (b), ...
+//! watch = ["tracked-requests", "shard-skew"]  # reported, never decisive
+//!
+//! [candidate.papaya]
+//! crate = "papaya"                            # as Cargo.lock names it
+//!
+//! [criterion.stable-api]
+//! kind = "crate-version"                      # yes where the candidate's crate has come so far
+//! at-least = "1.0.0"
+//!
+//! [criterion.bottleneck]
+//! kind = "bottleneck"                         # yes where the incumbent costs a whole operation too much
+//! incumbent = "dashmap"
+//! candidates = ["papaya"]
+//! threshold = 0.10                            # the share of the operation's time; 0.10 unless said
+//! gating = ["decode-step"]
+//!
+//! [criterion.tracked-requests]
+//! kind = "gauge-against-ceiling"              # yes where the gauge has reached shards x this
+//! per-shard = 512
+//!
+//! [criterion.shard-skew]
+//! kind = "shard-skew"                         # yes where the fullest shard exceeds the mean by this factor
+//! at-most = 2.0
+//! ```
+//!
+//! # Why
+//!
+//! - *A list, not an expression.* "All of these" is what the records say. An expression language would need its own
+//!   tests and its own reader's guide, for a rule nobody has.
+//! - *Nothing is ignored.* An unknown key, a criterion that no rule names, a candidate that is not compared: each is an
+//!   error with its line, since a misspelt criterion that is silently absent changes verdicts.
+//!
+//! # Invariants
+//!
+//! Of a [`Record`] that was parsed: every name in [`Record::revisit`] and [`Record::watch`] is that of a criterion, and
+//! every criterion is named once; every candidate of a bottleneck is one of [`Record::candidates`]; every incumbent,
+//! candidate and gating scenario is one that the caller knows; every threshold lies strictly between 0 and 1.
+
+mod facts;
+mod parse;
+mod problem;
+mod table;
+mod version;
+
+pub use facts::{Facts, LockError, lock_versions};
+pub use problem::{CriteriaError, Problem};
+pub use version::Version;
+
+/// The threshold where a record names none: a tenth of the time of the whole operation.
+pub const DEFAULT_THRESHOLD: f64 = 0.10;
+
+/// What the file beside a decision record says.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Its number as text, such as `0003`.
+    pub number: String,
+    /// Its title.
+    pub title: String,
+    /// The cores below which no measurement answers it.
+    pub cores: u32,
+    /// What might replace the incumbent, in the order of the file.
+    pub candidates: Vec<Candidate>,
+    /// Names of the criteria that must all hold for a candidate: (a), (b) and so on.
+    pub revisit: Vec<String>,
+    /// Names of the criteria that are only reported.
+    pub watch: Vec<String>,
+    /// The criteria, in the order of the file.
+    pub criteria: Vec<Criterion>,
+}
+
+impl Record {
+    /// The criterion of that name.
+    #[must_use]
+    pub fn criterion(&self, name: &str) -> Option<&Criterion> {
+        self.criteria.iter().find(|each| each.name == name)
+    }
+
+    /// The scenarios that its bottleneck criteria are decided on, each once: what an engine has to run for it.
+    #[must_use]
+    pub fn gating(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for criterion in &self.criteria {
+            if let Kind::Bottleneck(bottleneck) = &criterion.kind {
+                for name in &bottleneck.gating {
+                    if !all.contains(&name.as_str()) {
+                        all.push(name);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// `(a) stable-api`: a criterion with its letter, or just its name where it is only watched.
+    #[must_use]
+    pub fn label(&self, criterion: &str) -> String {
+        let place = self.revisit.iter().position(|name| name == criterion);
+        match place.and_then(|place| ('a'..='z').nth(place)) {
+            Some(letter) => format!("({letter}) {criterion}"),
+            None => criterion.to_owned(),
+        }
+    }
+}
+
+/// What might replace the incumbent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Its name, which its arm bears too.
+    pub name: String,
+    /// Its crate.
+    pub crate_name: String,
+}
+
+/// A named condition.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Criterion {
+    /// Its name.
+    pub name: String,
+    /// What it asks.
+    pub kind: Kind,
+}
+
+/// What a criterion asks. Closed: a new kind needs a new way to answer it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// The candidate's crate is of this version or a later one.
+    CrateVersion {
+        /// The version.
+        at_least: Version,
+    },
+    /// A whole operation loses more than the threshold to the incumbent.
+    Bottleneck(Bottleneck),
+    /// The gauge of tracked entries has reached the ceiling.
+    GaugeAgainstCeiling {
+        /// The ceiling, for each shard.
+        per_shard: u64,
+    },
+    /// One shard holds far more than the mean.
+    ShardSkew {
+        /// The factor that is still fine.
+        at_most: f64,
+    },
+}
+
+/// What a bottleneck criterion compares.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Bottleneck {
+    /// The arm that the record stands on.
+    pub incumbent: String,
+    /// The arms that might replace it.
+    pub candidates: Vec<String>,
+    /// The share of the operation's time that a candidate has to save.
+    pub threshold: f64,
+    /// The scenarios that decide.
+    pub gating: Vec<String>,
+}
+
+/// What the caller can measure: a record that asks for anything else is wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The names of all scenarios.
+    pub scenarios: &'a [&'a str],
+    /// The names of all arms that may be an incumbent or a candidate.
+    pub arms: &'a [&'a str],
+}

@@ -1,0 +1,64 @@
+//! What a criterion needs to know that no benchmark measures.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+use toml::de::{DeTable, DeValue};
+
+use super::table::line_at;
+
+/// What the caller knows. What it does not know makes a criterion *not evaluated*, never *no*.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// The versions of each crate, from [`lock_versions`].
+    pub versions: BTreeMap<String, Vec<String>>,
+    /// The gauge of tracked entries, from production.
+    pub tracked: Option<u64>,
+    /// The shards of the incumbent, there.
+    pub shards: Option<u64>,
+    /// Entries of its fullest shard, over the mean.
+    pub shard_skew: Option<f64>,
+}
+
+/// A text that is no `Cargo.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("Cargo.lock:{line}: {what}; write it anew with `cargo generate-lockfile`")]
+pub struct LockError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// The versions of each package that the text of a `Cargo.lock` holds.
+///
+/// # Errors
+///
+/// [`LockError`] where it is not TOML, or a package of it has no name or version.
+pub fn lock_versions(text: &str) -> Result<BTreeMap<String, Vec<String>>, LockError> {
+    let error = |at: usize, what: &str| LockError {
+        line: line_at(text, at),
+        what: what.to_owned(),
+    };
+    let lock = DeTable::parse(text)
+        .map_err(|e| error(e.span().map_or(0, |span| span.start), e.message()))?;
+    let packages = lock.get_ref().get("package");
+    let Some(packages) = packages.and_then(|value| value.get_ref().as_array()) else {
+        return Err(error(0, "there is no `[[package]]`"));
+    };
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in packages {
+        let text_of = |key| package.get_ref().get(key).map(toml::Spanned::get_ref);
+        let (Some(DeValue::String(name)), Some(DeValue::String(version))) =
+            (text_of("name"), text_of("version"))
+        else {
+            let at = package.span().start;
+            return Err(error(at, "a package needs a name and a version"));
+        };
+        versions
+            .entry(name.to_string())
+            .or_default()
+            .push(version.to_string());
+    }
+    Ok(versions)
+}

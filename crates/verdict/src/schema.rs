@@ -1,0 +1,211 @@
+//! What a benchmark run writes down: raw slices, and everything one needs to judge or repeat them.
+//!
+//! # Design
+//!
+//! The engine fills these structs and writes [`Results::to_json`]; everybody else starts from
+//! [`Results::from_json`], which accepts a whole, consistent file of this version and nothing else. All times are in
+//! nanoseconds. No figure is stored that can be computed from the raw slices.
+//!
+//! # Invariants
+//!
+//! Of a [`Results`] that was read (or that passed [`Results::validate`]):
+//!
+//! 1. Every block of a run has one cell for each arm, in the order of `arms`, and its `order` names each arm once.
+//! 2. A run has exactly one [`Role::Incumbent`], names its arms apart, and is the first or the second pass.
+//! 3. No two runs are of the same scenario and pass.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+mod figures;
+mod read;
+
+pub use figures::{
+    AllocationFigure, BytesFigure, Figures, InstructionFigure, LatencyCurve, LatencyPoint, MapState,
+};
+pub use read::ReadError;
+
+/// The version that this crate writes and reads.
+pub const SCHEMA: &str = "inflight-results/1";
+
+/// All that one call of the benchmark engine measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// When it began, as text that a human reads.
+    pub started: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// What the orders of the arms, the key streams and the bootstrap were seeded with.
+    pub seed: u64,
+    /// The source revision, with a mark where the tree was not clean.
+    pub revision: String,
+    /// Where it ran.
+    pub machine: Machine,
+    /// The version of each crate that was measured.
+    pub versions: BTreeMap<String, String>,
+    /// How much was asked for.
+    pub mode: Mode,
+    /// How many blocks, fixed before the first.
+    pub plan: Plan,
+    /// The paired measurements.
+    pub runs: Vec<ScenarioRun>,
+    /// Open-loop latencies.
+    pub latency: Vec<LatencyCurve>,
+    /// Memory of the maps.
+    pub bytes: Vec<BytesFigure>,
+    /// Allocations per operation, exact.
+    pub allocations: Figures<AllocationFigure>,
+    /// Instructions per operation.
+    pub instructions: Figures<InstructionFigure>,
+    /// What else a reader should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The machine, as far as it can be known from inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The cores that threads may be pinned to.
+    pub cores: u32,
+    /// The processor, as it calls itself.
+    pub model: String,
+    /// The operating system and the version of its kernel.
+    pub kernel: String,
+    /// The hypervisor, if one was seen: then there are neighbours.
+    pub virtualised: Option<String>,
+    /// The compiler and the flags that matter.
+    pub compiler: String,
+    /// The memory, in bytes, if known.
+    pub memory_bytes: Option<u64>,
+}
+
+/// How much was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A minute at most. Never ends in a verdict, only in what one would say.
+    Quick,
+    /// What the decision records ask for.
+    Default,
+    /// More scenarios, each varying one factor.
+    Full,
+}
+
+/// How many blocks a pass of a scenario has. Part of the results because it must not depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// So many at first, void ones included.
+    pub blocks: u32,
+    /// So many after the one extension; equal to `blocks` where none is allowed.
+    pub extended: u32,
+}
+
+/// One pass of one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioRun {
+    /// Its name, as the criteria of a record name it.
+    pub scenario: String,
+    /// The record it was run for, such as `0003`.
+    pub adr: Option<String>,
+    /// Whether it is a whole operation that may decide a record. For readers: the record's own list is what counts.
+    pub gating: bool,
+    /// 1, or 2 for the confirmation.
+    pub pass: u8,
+    /// One line on what it stands for in production.
+    pub what: String,
+    /// The threads that operate at once.
+    pub threads: u32,
+    /// The cores without which its figures mean something else.
+    pub cores_needed: u32,
+    /// More threads than cores: then slices are not asked to be clean.
+    pub oversubscribed: bool,
+    /// What was compared.
+    pub arms: Vec<Arm>,
+    /// The measurements, void blocks included.
+    pub blocks: Vec<Block>,
+}
+
+/// One of the things compared in a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Its name, unique in its run. For a candidate or an incumbent, the name that the record uses.
+    pub name: String,
+    /// Why it is there.
+    pub role: Role,
+}
+
+impl Arm {
+    /// An arm of that name and role.
+    #[must_use]
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        let name = name.into();
+        Self { name, role }
+    }
+}
+
+/// Why an arm is in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// What the record stands on, and all others are compared with.
+    Incumbent,
+    /// The incumbent a second time (A'): what the comparison shows where there is no difference.
+    IncumbentAgain,
+    /// The incumbent with a delay planted: what it shows where there is one.
+    Planted {
+        /// The share of its time that was added, such as 0.1.
+        extra: f64,
+    },
+    /// What might replace the incumbent.
+    Candidate,
+    /// What the record rejected.
+    Baseline,
+    /// The design that was there before ours.
+    Reference,
+    /// A map that costs next to nothing: how much any map could matter.
+    Free,
+}
+
+/// Every arm once, each in a fresh process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    /// Counted from 1 within its run.
+    pub number: u32,
+    /// The order in which the arms ran, as indices into [`ScenarioRun::arms`].
+    pub order: Vec<usize>,
+    /// What each arm's process brought back, in the order of [`ScenarioRun::arms`].
+    pub cells: Vec<Cell>,
+}
+
+/// What one worker process brought back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cell {
+    /// Its raw slices.
+    Measured {
+        /// In the order of time.
+        slices: Vec<Slice>,
+    },
+    /// Nothing usable. Its whole block is void.
+    Void {
+        /// What happened to the process: crashed, hung and killed, and how.
+        reason: String,
+        /// The seed that repeats it.
+        seed: u64,
+    },
+}
+
+/// A stretch of uninterrupted measuring, over all threads of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Operations of all threads together.
+    pub ops: u64,
+    /// Wall time of the slice.
+    pub nanos: u64,
+    /// The longest that any of its threads was runnable and did not run.
+    pub run_delay_nanos: u64,
+    /// Ticks that the hypervisor gave to somebody else.
+    pub steal_ticks: u64,
+}
