@@ -1,5 +1,20 @@
-//! Workloads and baselines of Inflight's benchmarks.
+//! Workloads and baselines of Inflight's benchmarks, and the worker that measures one arm of one scenario.
+//!
+//! # Design
+//!
+//! A [`Scenario`](scenario::Scenario) is an operation with its setting, and makes for each of its arms the
+//! [`Share`](scenario::Share)s of its threads. A worker process measures one arm ([`measure`]), and `cargo xtask bench`
+//! runs the processes, block by block. Each scenario checks what its arms answer while it is measured: so a benchmark is
+//! also a test, and no work can be optimised away.
+//!
+//! Beside the timings stand [`figures`] that no neighbour disturbs, taken by the binary `bench-figures`, and [`latency`]
+//! under a load that does not wait.
 #![forbid(unsafe_code)]
 
 pub mod baselines;
+pub mod decode_step;
+pub mod figures;
+pub mod latency;
+pub mod measure;
 pub mod phase_state;
+pub mod scenario;

@@ -1,24 +1,31 @@
-//! The workload of `phase-state`: what a decode worker does with every token.
+//! The paths of `phase-state`: tokens by key, by step and by handle.
 //!
-//! 1,024 requests are thinking, each thread has its share of them and goes round it as a continuous batch does, and
-//! one token in four comes with a sample. What each path answers is summed up and compared, so that no work can be left out.
+//! All requests are thinking, each thread has its share of them, and the tokens were made before the start: what is
+//! measured is what a router does with them. Every token's answer is looked at, so that none can be left out.
 
+use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::{Result, bail};
+use foldhash::fast::FixedState;
 use phase_state::{
-    EntropySignal, PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig, RequestHandle, RequestKey,
-    StartPhase, StepToken,
+    DashMapPhases, EntropySignal, PapayaPhases, PhaseEntry, PhaseEvent, PhaseMap, PhaseRouter,
+    PhaseRouterConfig, RequestHandle, RequestKey, RwLockPhases, SccPhases, StartPhase, StepToken,
 };
+use state_map::{DashMapBackend, DefaultHashBuilder};
 
 use crate::baselines::phases::ReferencePhases;
+use crate::scenario::{Setting, Share, Shares, map_of};
 
-/// Requests tracked, over all threads.
-pub const REQUESTS: u64 = 1_024;
-/// Tokens in a step.
-pub const BATCH: usize = 64;
 const START: u32 = 151_667;
+/// Tokens of a step, and of a round: short, so that a slice ends where it should.
+const STEP: usize = 64;
+const ROUND: usize = 1_024;
+/// The most tokens that are made beforehand for a thread: they should fit the second-level cache.
+const STREAM: usize = 16_384;
+/// Shards of the map whose keys all fall on one.
+const SHARDS: usize = 8;
 
 /// Markers as a published reasoning model has them, and a budget that no run uses up.
 pub fn config() -> PhaseRouterConfig {
@@ -28,202 +35,364 @@ pub fn config() -> PhaseRouterConfig {
     }
 }
 
-/// One thread's share of the work.
-pub trait Share {
-    /// Feeds each token of `round`, which has one for each request of the share in order, and checks that all were answered.
-    fn round(&mut self, round: &[StepToken]);
+/// By key, one token at a time.
+///
+/// # Errors
+///
+/// If there is no such arm.
+pub fn by_key(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
+    if arm == "reference" {
+        let phases = Arc::new(ReferencePhases::new(config()));
+        for key in keys(setting) {
+            phases.register(key);
+            let _ = phases.on_token(key, START, None);
+        }
+        return Ok(each_thread(setting, seed, |stream| Tokens {
+            phases: Arc::clone(&phases),
+            stream,
+        }));
+    }
+    on_map(arm, setting, ByKey { setting, seed })
 }
 
-/// The keys of a thread's share.
-fn keys(thread: u64, threads: u64) -> impl Iterator<Item = RequestKey> {
-    (0..REQUESTS)
-        .filter(move |id| id % threads == thread)
+/// By key, a step at a time. The reference has no steps, and takes the tokens one by one.
+///
+/// # Errors
+///
+/// If there is no such arm.
+pub fn by_step(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
+    if arm == "reference" {
+        return by_key(arm, setting, seed);
+    }
+    on_map(arm, setting, ByStep { setting, seed })
+}
+
+/// By handle. The reference has no handles, and takes the tokens by key.
+///
+/// # Errors
+///
+/// If there is no such arm.
+pub fn by_handle(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
+    if arm == "reference" {
+        return by_key(arm, setting, seed);
+    }
+    on_map(arm, setting, ByHandle { setting, seed })
+}
+
+/// Something to build on whichever map an arm stands for.
+pub(crate) trait OnMap {
+    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares;
+}
+
+pub(crate) fn on_map(arm: &str, setting: &Setting, what: impl OnMap) -> Result<Shares> {
+    Ok(match (map_of(arm), setting.shards) {
+        ("dashmap", _) if setting.one_shard => {
+            let map = DashMapBackend::<RequestKey, PhaseEntry, _>::with_capacity_hasher_and_shards(
+                0,
+                hasher(),
+                SHARDS,
+            );
+            what.build(map?)
+        }
+        ("dashmap", None) => what.build(DashMapPhases::new()),
+        ("dashmap", Some(shards)) => {
+            let hasher = DefaultHashBuilder::default();
+            what.build(DashMapPhases::with_capacity_hasher_and_shards(
+                0, hasher, shards,
+            )?)
+        }
+        ("papaya", _) => what.build(PapayaPhases::new()),
+        ("scc", _) => what.build(SccPhases::new()),
+        ("rwlock", _) => what.build(RwLockPhases::new()),
+        _ => bail!("no map is called {arm}"),
+    })
+}
+
+fn hasher() -> FixedState {
+    FixedState::with_seed(0)
+}
+
+/// The keys of all requests.
+fn keys(setting: &Setting) -> Vec<RequestKey> {
+    let falls_on_the_shard = |key: &RequestKey| {
+        // As DashMap chooses: by the bits below the seven that the table's tags take.
+        let shard = (hasher().hash_one(key) << 7) >> (u64::BITS - SHARDS.ilog2());
+        !setting.one_shard || shard == 0
+    };
+    let requests = usize::try_from(setting.requests).unwrap_or(usize::MAX);
+    (0..)
         .map(RequestKey::from)
+        .filter(falls_on_the_shard)
+        .take(requests)
+        .collect()
 }
 
-/// What a thread feeds, made beforehand: four rounds, over which each request has one token with a sample.
-#[must_use]
-pub fn rounds(thread: u64, threads: u64, rng: &mut fastrand::Rng) -> Vec<Vec<StepToken>> {
-    (0..4)
-        .map(|round| {
-            keys(thread, threads)
-                .map(|key| {
-                    let token = StepToken::new(key, rng.u32(0..START));
-                    let entropy = EntropySignal {
-                        token_entropy: rng.f32() * 4.0,
-                        eat: rng.f32(),
-                    };
-                    if (key.request / threads + round).is_multiple_of(4) {
-                        token.with_sample(entropy)
-                    } else {
-                        token
-                    }
+/// The keys of a thread; all of them where there are too few to share out.
+fn share(keys: &[RequestKey], thread: usize, threads: usize) -> Vec<RequestKey> {
+    if keys.len() < threads {
+        keys.to_vec()
+    } else {
+        keys.iter().skip(thread).step_by(threads).copied().collect()
+    }
+}
+
+/// What a thread feeds, again and again, and where a request is replaced by a new one.
+struct Stream {
+    rounds: Vec<Vec<StepToken>>,
+    churn: Vec<bool>,
+    at: usize,
+}
+
+impl Stream {
+    fn new(keys: &[RequestKey], setting: &Setting, rng: &mut fastrand::Rng) -> Self {
+        // Each request has a token with a sample within as many passes as it takes.
+        let passes = usize::try_from(setting.one_sample_in.max(1)).unwrap_or(1);
+        let length = (keys.len() * passes).clamp(ROUND, STREAM);
+        let popular = Zipf::new(keys.len());
+        let in_order = !setting.zipf && keys.len() * passes <= STREAM;
+        let stream: Vec<StepToken> = (0..length)
+            .map(|at| {
+                let key = match (in_order, setting.zipf) {
+                    (true, _) => keys[at % keys.len()],
+                    (false, true) => keys[popular.rank(rng)],
+                    (false, false) => keys[rng.usize(..keys.len())],
+                };
+                let token = StepToken::new(key, rng.u32(0..START));
+                let signal = EntropySignal {
+                    token_entropy: rng.f32() * 4.0,
+                    eat: rng.f32(),
+                };
+                let sampled =
+                    setting.one_sample_in > 0 && (at / keys.len() + at).is_multiple_of(passes);
+                if sampled {
+                    token.with_sample(signal)
+                } else {
+                    token
+                }
+            })
+            .collect();
+        let churn = (0..ROUND)
+            .map(|_| rng.u32(0..100) < setting.churn_percent)
+            .collect();
+        Self {
+            rounds: stream.chunks(ROUND).map(<[_]>::to_vec).collect(),
+            churn,
+            at: 0,
+        }
+    }
+
+    fn next(&mut self) -> (&[StepToken], &[bool]) {
+        self.at = (self.at + 1) % self.rounds.len();
+        (&self.rounds[self.at], &self.churn)
+    }
+}
+
+/// Ranks by Zipf's law with exponent 0.99.
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(ranks: usize) -> Self {
+        let weights = (1..=ranks).map(|rank| (rank as f64).powf(-0.99));
+        Self(
+            weights
+                .scan(0.0, |sum, weight| {
+                    *sum += weight;
+                    Some(*sum)
                 })
-                .collect()
+                .collect(),
+        )
+    }
+
+    fn rank(&self, rng: &mut fastrand::Rng) -> usize {
+        let at = rng.f64() * self.0.last().copied().unwrap_or_default();
+        self.0
+            .partition_point(|sum| *sum < at)
+            .min(self.0.len().saturating_sub(1))
+    }
+}
+
+fn each_thread<S: Share + 'static>(
+    setting: &Setting,
+    seed: u64,
+    mut make: impl FnMut(Stream) -> S,
+) -> Shares {
+    let (keys, threads) = (keys(setting), setting.threads as usize);
+    (0..threads)
+        .map(|thread| {
+            let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(thread as u64));
+            Box::new(make(Stream::new(
+                &share(&keys, thread, threads),
+                setting,
+                &mut rng,
+            ))) as Box<dyn Share>
         })
         .collect()
 }
 
-fn settle(fed: usize, answered: usize) {
-    assert_eq!(fed, answered, "a token was not answered");
+fn is_answered(event: Option<PhaseEvent>) -> u64 {
+    u64::from(black_box(event).is_some_and(|event| event != PhaseEvent::HandleDriven))
 }
 
-fn is_answered(event: Option<PhaseEvent>) -> usize {
-    usize::from(black_box(event).is_some())
+fn settle(fed: usize, answered: u64) -> u64 {
+    assert_eq!(fed as u64, answered, "a token was not answered");
+    answered
 }
 
-/// By key, on the reference design.
-#[derive(Debug)]
-pub struct Reference(Arc<ReferencePhases>);
+/// What takes tokens by key.
+trait Phases: Send {
+    fn take(&self, token: &StepToken) -> Option<PhaseEvent>;
+    fn replace(&self, key: RequestKey);
+}
 
-impl Reference {
-    /// The shares of all threads.
-    #[must_use]
-    pub fn shares(threads: u64) -> Vec<Self> {
-        let phases = Arc::new(ReferencePhases::new(config()));
-        for id in 0..REQUESTS {
-            phases.register(id.into());
-            let _ = phases.on_token(id.into(), START, None);
+impl Phases for Arc<ReferencePhases> {
+    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
+        self.on_token(*key, *token, sample.as_ref())
+    }
+
+    fn replace(&self, key: RequestKey) {
+        // Another thread may feed the same request: then there are two who replace it.
+        self.reap(key);
+        self.register(key);
+        let _ = self.on_token(key, START, None);
+    }
+}
+
+impl<M: PhaseMap> Phases for Arc<PhaseRouter<M>> {
+    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
+        self.on_token(*key, *token, sample.as_ref())
+    }
+
+    fn replace(&self, key: RequestKey) {
+        self.reap(key);
+        self.register_in(key, StartPhase::ThinkDecode);
+    }
+}
+
+struct Tokens<P> {
+    phases: P,
+    stream: Stream,
+}
+
+impl<P: Phases> Share for Tokens<P> {
+    fn round(&mut self) -> u64 {
+        let (round, churn) = self.stream.next();
+        let mut answered = 0;
+        for (token, churn) in round.iter().zip(churn) {
+            answered += is_answered(self.phases.take(token));
+            if *churn {
+                self.phases.replace(token.key);
+            }
         }
-        (0..threads).map(|_| Self(Arc::clone(&phases))).collect()
+        settle(round.len(), answered)
     }
 }
 
-impl Share for Reference {
-    fn round(&mut self, round: &[StepToken]) {
-        let answers = round.iter().map(|StepToken { key, token, sample }| {
-            is_answered(self.0.on_token(*key, *token, sample.as_ref()))
-        });
-        settle(round.len(), answers.sum());
+fn tracking<M: PhaseMap>(map: M, setting: &Setting) -> Arc<PhaseRouter<M>> {
+    let router = PhaseRouter::with_map(config(), map).expect("a valid configuration");
+    for key in keys(setting) {
+        assert!(router.register_in(key, StartPhase::ThinkDecode));
+    }
+    Arc::new(router)
+}
+
+struct ByKey<'a> {
+    setting: &'a Setting,
+    seed: u64,
+}
+
+impl OnMap for ByKey<'_> {
+    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
+        let phases = tracking(map, self.setting);
+        each_thread(self.setting, self.seed, |stream| Tokens {
+            phases: Arc::clone(&phases),
+            stream,
+        })
     }
 }
 
-fn router<M: PhaseMap + Default>() -> Arc<PhaseRouter<M>> {
-    Arc::new(PhaseRouter::with_map(config(), M::default()).expect("a valid configuration"))
+struct ByStep<'a> {
+    setting: &'a Setting,
+    seed: u64,
 }
 
-fn tracking_router<M: PhaseMap + Default>() -> Arc<PhaseRouter<M>> {
-    let router = router();
-    for id in 0..REQUESTS {
-        assert!(router.register_in(id, StartPhase::ThinkDecode));
-    }
-    router
-}
-
-/// By key, on a router.
-#[derive(Debug)]
-pub struct ByKey<M>(Arc<PhaseRouter<M>>);
-
-impl<M: PhaseMap + Default> ByKey<M> {
-    /// The shares of all threads.
-    #[must_use]
-    pub fn shares(threads: u64) -> Vec<Self> {
-        let router = tracking_router();
-        (0..threads).map(|_| Self(Arc::clone(&router))).collect()
+impl OnMap for ByStep<'_> {
+    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
+        let router = tracking(map, self.setting);
+        each_thread(self.setting, self.seed, |stream| Steps {
+            router: Arc::clone(&router),
+            stream,
+            events: Vec::with_capacity(STEP),
+        })
     }
 }
 
-impl<M: PhaseMap> Share for ByKey<M> {
-    fn round(&mut self, round: &[StepToken]) {
-        let answers = round.iter().map(|StepToken { key, token, sample }| {
-            is_answered(self.0.on_token(*key, *token, sample.as_ref()))
-        });
-        settle(round.len(), answers.sum());
-    }
-}
-
-/// By key, with a counter that all tokens bump planted into it: what the two-thread figures are there to catch.
-#[derive(Debug)]
-pub struct Counting<M>(ByKey<M>);
-
-impl<M: PhaseMap + Default> Counting<M> {
-    /// The shares of all threads.
-    #[must_use]
-    pub fn shares(threads: u64) -> Vec<Self> {
-        ByKey::shares(threads).into_iter().map(Self).collect()
-    }
-}
-
-impl<M: PhaseMap> Share for Counting<M> {
-    fn round(&mut self, round: &[StepToken]) {
-        static TOKENS: AtomicU64 = AtomicU64::new(0);
-        let answers = round.iter().map(|StepToken { key, token, sample }| {
-            TOKENS.fetch_add(1, Ordering::Relaxed);
-            is_answered(self.0.0.on_token(*key, *token, sample.as_ref()))
-        });
-        settle(round.len(), answers.sum());
-    }
-}
-
-/// In steps of [`BATCH`] tokens, on a router.
-#[derive(Debug)]
-pub struct ByStep<M> {
+struct Steps<M> {
     router: Arc<PhaseRouter<M>>,
+    stream: Stream,
     events: Vec<Option<PhaseEvent>>,
 }
 
-impl<M: PhaseMap + Default> ByStep<M> {
-    /// The shares of all threads.
-    #[must_use]
-    pub fn shares(threads: u64) -> Vec<Self> {
-        let router = tracking_router();
-        (0..threads)
-            .map(|_| Self {
-                router: Arc::clone(&router),
-                events: Vec::with_capacity(BATCH),
-            })
-            .collect()
-    }
-}
-
-impl<M: PhaseMap> Share for ByStep<M> {
-    fn round(&mut self, round: &[StepToken]) {
+impl<M: PhaseMap> Share for Steps<M> {
+    fn round(&mut self) -> u64 {
+        let (round, _) = self.stream.next();
         let mut answered = 0;
-        for step in round.chunks(BATCH) {
+        for step in round.chunks(STEP) {
             self.router.on_step(step, &mut self.events);
             answered += self
                 .events
                 .iter()
                 .map(|event| is_answered(*event))
-                .sum::<usize>();
+                .sum::<u64>();
         }
-        settle(round.len(), answered);
+        settle(round.len(), answered)
     }
 }
 
-/// By handle.
-#[derive(Debug)]
-pub struct ByHandle(Vec<RequestHandle>);
+struct ByHandle<'a> {
+    setting: &'a Setting,
+    seed: u64,
+}
 
-impl ByHandle {
-    /// The shares of all threads.
-    ///
-    /// # Panics
-    ///
-    /// If a fresh key is tracked already.
-    #[must_use]
-    pub fn shares<M: PhaseMap + Default + 'static>(threads: u64) -> Vec<Self> {
-        let router = router::<M>();
-        let track = |key| {
-            router
-                .track_in(key, StartPhase::ThinkDecode)
-                .expect("a fresh key")
-        };
-        (0..threads)
-            .map(|thread| Self(keys(thread, threads).map(track).collect()))
-            .collect()
+impl OnMap for ByHandle<'_> {
+    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
+        let router = Arc::new(PhaseRouter::with_map(config(), map).expect("a valid configuration"));
+        let (keys, threads) = (keys(self.setting), self.setting.threads as usize);
+        let mut thread = 0;
+        each_thread(self.setting, self.seed, |stream| {
+            let own = share(&keys, thread, threads);
+            thread += 1;
+            let track = |key| {
+                router
+                    .track_in(key, StartPhase::ThinkDecode)
+                    .expect("a fresh key")
+            };
+            Handles {
+                handles: own.into_iter().map(track).collect(),
+                stream,
+                at: 0,
+            }
+        })
     }
 }
 
-impl Share for ByHandle {
-    fn round(&mut self, round: &[StepToken]) {
-        let answers =
-            round
-                .iter()
-                .zip(&mut self.0)
-                .map(|(StepToken { token, sample, .. }, handle)| {
-                    is_answered(handle.on_token(*token, sample.as_ref()))
-                });
-        settle(round.len(), answers.sum());
+struct Handles {
+    handles: Vec<RequestHandle>,
+    stream: Stream,
+    at: usize,
+}
+
+impl Share for Handles {
+    fn round(&mut self) -> u64 {
+        let (round, _) = self.stream.next();
+        let mut answered = 0;
+        for StepToken { token, sample, .. } in round {
+            // In order, whatever the token's key: an engine has the handle in the request's own slot.
+            self.at += 1;
+            if self.at == self.handles.len() {
+                self.at = 0;
+            }
+            answered += is_answered(self.handles[self.at].on_token(*token, sample.as_ref()));
+        }
+        settle(round.len(), answered)
     }
 }

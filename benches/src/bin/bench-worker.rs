@@ -1,0 +1,161 @@
+//! The worker process of `cargo xtask bench`: names the scenarios, measures one arm, or runs arms without timing.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result};
+use benches::scenario::{self, Scenario, Shares};
+use benches::{latency, measure};
+use clap::{Parser, Subcommand};
+
+/// Measures one arm of one scenario; started by `cargo xtask bench`.
+#[derive(Parser)]
+struct Flags {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Prints the scenarios as JSON.
+    List {
+        /// For a machine with so many cores.
+        #[arg(long)]
+        cores: u32,
+    },
+    /// Measures one arm, and prints its slices as a line of JSON.
+    Measure {
+        /// The scenario's name.
+        #[arg(long)]
+        scenario: String,
+        /// The arm's name.
+        #[arg(long)]
+        arm: String,
+        /// For a machine with so many cores.
+        #[arg(long)]
+        cores: u32,
+        /// Seeds the keys and tokens.
+        #[arg(long)]
+        seed: u64,
+        /// Slows the arm down by this share of its time, whatever its role.
+        #[arg(long)]
+        planted: Option<f64>,
+    },
+    /// Measures the latency of one arm's rounds under an open loop, and prints some percentiles as a line of JSON.
+    Latency {
+        /// The scenario's name.
+        #[arg(long)]
+        scenario: String,
+        /// The arm's name.
+        #[arg(long)]
+        arm: String,
+        /// For a machine with so many cores.
+        #[arg(long)]
+        cores: u32,
+        /// Seeds the keys and tokens.
+        #[arg(long)]
+        seed: u64,
+        /// Operations a second, over all threads.
+        #[arg(long)]
+        rate: f64,
+    },
+    /// Warms up, then runs `counted_rounds`, for a simulator that is told to count in the function of that name alone; prints
+    /// how many operations they were.
+    Count {
+        /// The scenario's name.
+        #[arg(long)]
+        scenario: String,
+        /// The arm's name.
+        #[arg(long)]
+        arm: String,
+        /// For a machine with so many cores.
+        #[arg(long)]
+        cores: u32,
+        /// Seeds the keys and tokens.
+        #[arg(long)]
+        seed: u64,
+        /// Rounds of each thread's share before counting.
+        #[arg(long)]
+        warm_up: u64,
+        /// Rounds of each thread's share to count.
+        #[arg(long)]
+        rounds: u64,
+    },
+    /// Runs a few rounds of every arm of a scenario, which check what they did, without timing.
+    Test {
+        /// The scenario's name.
+        #[arg(long)]
+        scenario: String,
+        /// For a machine with so many cores.
+        #[arg(long)]
+        cores: u32,
+    },
+}
+
+fn main() -> Result<()> {
+    match Flags::parse().task {
+        Task::List { cores } => println!("{}", serde_json::to_string(&scenario::all(cores))?),
+        Task::Measure {
+            scenario,
+            arm,
+            cores,
+            seed,
+            planted,
+        } => {
+            let scenario = find(&scenario, cores)?;
+            let shares = scenario.shares(&arm, seed)?;
+            let slices = measure::measure(shares, planted.or(scenario.planted(&arm)));
+            println!("{}", serde_json::to_string(&slices)?);
+        }
+        Task::Latency {
+            scenario,
+            arm,
+            cores,
+            seed,
+            rate,
+        } => {
+            let shares = find(&scenario, cores)?.shares(&arm, seed)?;
+            let latencies = latency::latencies(shares, rate)?;
+            println!("{}", serde_json::to_string(&latencies)?);
+        }
+        Task::Count {
+            scenario,
+            arm,
+            cores,
+            seed,
+            warm_up,
+            rounds,
+        } => {
+            let mut shares = find(&scenario, cores)?.shares(&arm, seed)?;
+            work(&mut shares, warm_up);
+            println!("{}", counted_rounds(&mut shares, rounds));
+        }
+        Task::Test { scenario, cores } => {
+            let scenario = find(&scenario, cores)?;
+            for arm in &scenario.arms {
+                let ops = work(&mut scenario.shares(&arm.name, 1)?, 2_000);
+                println!("ok   {} {} ({ops} operations)", scenario.name, arm.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rounds of each share, one share after the other.
+fn work(shares: &mut Shares, rounds: u64) -> u64 {
+    shares
+        .iter_mut()
+        .map(|share| (0..rounds).map(|_| share.round()).sum::<u64>())
+        .sum()
+}
+
+/// The function that simulators know by its name, so that they count the rounds and not what it takes to begin.
+#[inline(never)]
+fn counted_rounds(shares: &mut Shares, rounds: u64) -> u64 {
+    work(shares, rounds)
+}
+
+fn find(name: &str, cores: u32) -> Result<Scenario> {
+    let all = scenario::all(cores);
+    all.into_iter()
+        .find(|scenario| scenario.name == name)
+        .with_context(|| format!("no scenario is called {name}: `bench-worker list` names them"))
+}
