@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod adr;
+mod bench;
 mod flags;
 mod loom;
 mod plan;
@@ -36,7 +38,9 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> anyhow::Result<bool> {
     let workspace = Workspace::load()?;
     match &flags.task {
+        Task::Bench(flags) => bench::run(&workspace, flags),
         Task::Test(flags) => test::run(&workspace, flags),
         Task::Loom(flags) => loom::run(&workspace, flags),
+        Task::Adr(flags) => adr::run(&workspace, flags),
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
     );
     steps.push(doc());
     steps.push(Step::cargo("tidy", ["test", "--package", "xtask"]));
+    steps.push(Step::cargo("adr", ["xtask", "adr", "check"]));
     steps
 }
 

@@ -1,0 +1,256 @@
+//! `cargo xtask bench`: measures what the decision records ask for, and answers them.
+//!
+//! Measuring is [`passes`]'s, deciding is the crate `verdict`'s. Here the two take turns, until the records need no more.
+
+mod aa;
+mod figures;
+mod machine;
+mod passes;
+mod records;
+mod report;
+mod worker;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use verdict::schema::{Figures, Mode, Plan, Results, SCHEMA};
+use verdict::{Decision, Facts, Next, Outcome, Record, decide};
+
+use crate::bench::passes::{Passes, Stopped};
+use crate::bench::worker::{Scenario, Worker};
+use crate::flags::{Bench, FailOn};
+use crate::workspace::Workspace;
+
+/// Says whether the run ended as it was asked to.
+pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
+    let worker = Worker::build(&workspace.root)?;
+    if flags.list {
+        for scenario in worker.scenarios() {
+            println!("{:28} {}", scenario.name, scenario.what);
+        }
+        println!(
+            "{:28} the incumbent against itself, through the whole rule: can it be believed here?",
+            aa::NAME
+        );
+        return Ok(true);
+    }
+    if flags.test {
+        return worker.test(&chosen(&worker, &[], flags)?);
+    }
+
+    if flags.scenario == [aa::NAME] {
+        return aa::run(&worker, &begun(workspace, flags, 1)?, flags.seed);
+    }
+    let records = records::load(&workspace.root, &worker, flags)?;
+    let facts = records::facts(&workspace.root, flags)?;
+    let scenarios = chosen(&worker, &records, flags)?;
+    ensure!(
+        !scenarios.is_empty(),
+        "nothing to measure: no record asks for it, and no --scenario names it"
+    );
+
+    let out = workspace.root.join(&flags.out);
+    fs::create_dir_all(&out)
+        .with_context(|| format!("cannot make the output folder {}", flags.out.display()))?;
+    let results = if flags.resume {
+        resumed(&out, flags)?
+    } else {
+        begun(workspace, flags, scenarios.len())?
+    };
+    let mut passes = Passes::new(&worker, results, &out, flags.seed)?;
+    let decisions = match measured(&mut passes, &scenarios, &records, &facts)? {
+        Ok(decisions) => decisions,
+        Err(Stopped) => {
+            println!(
+                "stopped; what was measured is kept: go on with `{} --resume`",
+                passes.results.command
+            );
+            return Ok(false);
+        }
+    };
+    if !flags.quick {
+        figures::fill(&workspace.root, worker.scenarios(), &mut passes.results);
+        fs::write(out.join("results.json"), passes.results.to_json()?)
+            .context("cannot write results.json")?;
+    }
+    report::write(&out, &passes.results, &decisions)?;
+    let revisits = decisions.iter().any(says_revisit);
+    Ok(!(flags.fail_on == Some(FailOn::Revisit) && revisits))
+}
+
+/// Takes turns with `decide` until nothing is left to measure.
+fn measured(
+    passes: &mut Passes<'_>,
+    scenarios: &[Scenario],
+    records: &[Record],
+    facts: &Facts,
+) -> Result<Result<Vec<Decision>, Stopped>> {
+    let blocks = passes.results.plan.blocks;
+    if let Err(stopped) = passes.measure(scenarios, 1, blocks)? {
+        return Ok(Err(stopped));
+    }
+    loop {
+        let decisions: Vec<Decision> = records
+            .iter()
+            .map(|record| decide(&passes.results, record, facts))
+            .collect();
+        let Some(next) = decisions
+            .iter()
+            .map(|decision| &decision.next)
+            .find(|next| **next != Next::Done)
+        else {
+            return Ok(Ok(decisions));
+        };
+        let (names, pass, blocks) = match next {
+            Next::Extend { pass, scenarios } => (scenarios, *pass, passes.results.plan.extended),
+            Next::Confirm { scenarios } => (scenarios, 2, blocks),
+            Next::Done => return Ok(Ok(decisions)),
+        };
+        let why = if matches!(next, Next::Confirm { .. }) {
+            "to confirm"
+        } else {
+            "the intervals are still too wide"
+        };
+        passes.say(&format!(
+            "{}: pass {pass} to {blocks} blocks, {why}",
+            names.join(", ")
+        ));
+        let again: Vec<Scenario> = scenarios
+            .iter()
+            .filter(|each| names.contains(&each.name))
+            .cloned()
+            .collect();
+        if let Err(stopped) = passes.measure(&again, pass, blocks)? {
+            return Ok(Err(stopped));
+        }
+    }
+}
+
+fn says_revisit(decision: &Decision) -> bool {
+    decision
+        .candidates
+        .iter()
+        .any(|each| each.ruling.verdict() == Some(Outcome::Revisit))
+}
+
+/// The scenarios to measure: those named, else those that gate the records, at most two of each.
+fn chosen(worker: &Worker, records: &[Record], flags: &Bench) -> Result<Vec<Scenario>> {
+    for name in &flags.scenario {
+        if !worker.scenarios().iter().any(|each| each.name == *name) {
+            bail!("no scenario is called `{name}`: `cargo xtask bench --list` names them");
+        }
+    }
+    let gating: Vec<&str> = records
+        .iter()
+        .flat_map(|record| record.gating().into_iter().take(2))
+        .collect();
+    let wanted = |scenario: &&Scenario| match (&flags.scenario[..], flags.full || flags.test) {
+        ([], true) => true,
+        ([], false) => gating.contains(&scenario.name.as_str()),
+        (named, _) => named.contains(&scenario.name),
+    };
+    Ok(worker.scenarios().iter().filter(wanted).cloned().collect())
+}
+
+fn plan(flags: &Bench, scenarios: usize) -> (Mode, Plan) {
+    if flags.quick {
+        // What fits a minute, at a third of a second for each of eight arms.
+        let blocks = u32::try_from(18 / scenarios.max(1)).unwrap_or(1).max(1);
+        return (
+            Mode::Quick,
+            Plan {
+                blocks,
+                extended: blocks,
+            },
+        );
+    }
+    let mode = if flags.full {
+        Mode::Full
+    } else {
+        Mode::Default
+    };
+    (
+        mode,
+        Plan {
+            blocks: 30,
+            extended: 60,
+        },
+    )
+}
+
+fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Results> {
+    let (mode, plan) = plan(flags, scenarios);
+    let not_measured = |command: &str| (String::from("not part of this run"), command.to_owned());
+    let (why, command) = not_measured("cargo test -p phase-state --test allocations");
+    let allocations = Figures::NotMeasured { why, command };
+    let (why, command) = not_measured(
+        "valgrind --tool=callgrind target/release/bench-worker test --scenario on-token --cores 2",
+    );
+    let instructions = Figures::NotMeasured { why, command };
+    Ok(Results {
+        schema: SCHEMA.to_owned(),
+        started: machine::now(),
+        command: command_line(flags),
+        seed: flags.seed,
+        revision: machine::revision(&workspace.root),
+        machine: machine::describe(),
+        versions: records::measured_versions(&workspace.root)?,
+        mode,
+        plan,
+        runs: Vec::new(),
+        latency: Vec::new(),
+        bytes: Vec::new(),
+        allocations,
+        instructions,
+        notes: Vec::new(),
+    })
+}
+
+fn resumed(out: &Path, flags: &Bench) -> Result<Results> {
+    let path = out.join("results.json");
+    let text = fs::read_to_string(&path).with_context(|| {
+        format!(
+            "nothing to resume: cannot read {}",
+            flags.out.join("results.json").display()
+        )
+    })?;
+    let results = Results::from_json(&text)?;
+    ensure!(
+        results.seed == flags.seed,
+        "the run to resume has the seed {}, not {}: give --seed {}",
+        results.seed,
+        flags.seed,
+        results.seed
+    );
+    Ok(results)
+}
+
+/// The command that repeats the run.
+fn command_line(flags: &Bench) -> String {
+    let mut words = vec!["cargo xtask bench".to_owned()];
+    words.extend(flags.crates.iter().map(|name| format!("--crate {name}")));
+    words.extend(flags.adr.iter().map(|number| format!("--adr {number}")));
+    words.extend(
+        flags
+            .scenario
+            .iter()
+            .map(|name| format!("--scenario {name}")),
+    );
+    words.extend(flags.quick.then(|| "--quick".to_owned()));
+    words.extend(flags.full.then(|| "--full".to_owned()));
+    words.extend(
+        flags
+            .tracked
+            .iter()
+            .map(|tracked| format!("--tracked {tracked}")),
+    );
+    words.extend(
+        flags
+            .shards
+            .iter()
+            .map(|shards| format!("--shards {shards}")),
+    );
+    words.push(format!("--seed {}", flags.seed));
+    words.join(" ")
+}

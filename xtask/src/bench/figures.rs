@@ -1,0 +1,376 @@
+//! The figures beside the timings: latency under an open loop, bytes, allocations, instructions.
+//!
+//! Each is a fresh process for each arm. What goes wrong with one is a note in the results: no verdict waits for it.
+//! Counts do not mind the neighbours and run as many at a time as there are cores; latency runs alone.
+//!
+//! # Instructions
+//!
+//! `valgrind --tool=callgrind` counts them within the worker's function `counted_rounds` alone, so what comes before it is
+//! left out. That is also why they are not the difference of a short run and a long one: a router calibrates its clock when
+//! it is made, for as many instructions as fit the time it takes, which is more than the rounds. Maps seed their hashers at
+//! random, so lookups probe a little differently in every process: repeated, a figure moves by up to 0.2 %, and by 1 % on
+//! papaya. (gungraun, the usual driver of callgrind, wants a runner of the very same version installed beside it, for
+//! figures that are then to be read back from its files.)
+
+mod process;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use verdict::schema::{
+    AllocationFigure, BytesFigure, Figures, InstructionFigure, LatencyCurve, LatencyPoint, Results,
+    Role, ScenarioRun,
+};
+
+use self::process::{Interrupted, Programs, Said, each, said};
+use crate::bench::worker::Scenario;
+
+/// Entries of the maps that are weighed.
+const ENTRIES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// Operations that allocations are counted over: requests come and go in a decode step about twice within them.
+const OPS: u64 = 1_000_000;
+/// Rounds that instructions are counted over, and those before: by then requests of a decode step begin to complete.
+const ROUNDS: u64 = 256;
+const WARM_UP_ROUNDS: u64 = 512;
+/// The loads of latency, as shares of saturation.
+const LOADS: [f64; 2] = [0.5, 0.8];
+
+/// Measures them all, and notes what could not be.
+pub(crate) fn fill(root: &Path, scenarios: &[Scenario], results: &mut Results) {
+    let programs = match Programs::build(root) {
+        Ok(programs) => programs,
+        Err(error) => {
+            note(results, format!("no figures beside the timings: {error:#}"));
+            return;
+        }
+    };
+    for figures in [latency, bytes, allocations, instructions] {
+        let Err(error) = figures(&programs, scenarios, results) else {
+            continue;
+        };
+        note(
+            results,
+            format!("figures beside the timings are missing: {error:#}"),
+        );
+        if error.is::<Interrupted>() {
+            return;
+        }
+    }
+}
+
+fn latency(programs: &Programs, _: &[Scenario], results: &mut Results) -> Result<()> {
+    let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
+    for run in results
+        .runs
+        .iter()
+        .filter(|run| run.gating && run.pass == 1)
+    {
+        for (number, arm) in run.arms.iter().enumerate() {
+            if !matches!(arm.role, Role::Incumbent | Role::Candidate) {
+                continue;
+            }
+            let (scenario, arm) = (&run.scenario, &arm.name);
+            if let Some(saturation) = saturation(run, number) {
+                jobs.extend(LOADS.map(|load| (scenario, arm, load, saturation * load)));
+            } else {
+                unknown.push(format!(
+                    "no latency of {arm} in {scenario}: without a clean slice its saturation is not known"
+                ));
+            }
+        }
+    }
+    println!("latency under {} loads", jobs.len());
+    let curves = each(&jobs, 1, |&(scenario, arm, load, rate)| {
+        let latencies: Latencies = json(
+            programs
+                .worker("latency")
+                .args(["--scenario", scenario, "--arm", arm])
+                .args(["--seed", &results.seed.to_string()])
+                .args(["--rate", &rate.to_string()]),
+        )?;
+        Ok(LatencyCurve {
+            scenario: scenario.clone(),
+            arm: arm.clone(),
+            load,
+            rate,
+            samples: latencies.samples,
+            points: latencies.points,
+        })
+    });
+    results.latency = kept(results, curves)?;
+    for sentence in unknown {
+        note(results, sentence);
+    }
+    Ok(())
+}
+
+/// What the worker says of a latency run.
+#[derive(Deserialize)]
+struct Latencies {
+    samples: u64,
+    points: Vec<LatencyPoint>,
+}
+
+/// Operations a second of an arm that is not held back: the median over blocks.
+fn saturation(run: &ScenarioRun, arm: usize) -> Option<f64> {
+    let mut nanos_per_op: Vec<f64> = run
+        .blocks
+        .iter()
+        .filter_map(|block| block.cells.get(arm)?.nanos_per_op(run.oversubscribed))
+        .collect();
+    Some(1e9 / verdict::stats::median(&mut nanos_per_op)?)
+}
+
+fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
+    println!("bytes per entry, to {} entries", ENTRIES[ENTRIES.len() - 1]);
+    let mut jobs = Vec::new();
+    for arm in arms(scenarios, |role| is_measured(role) && role != Role::Free) {
+        jobs.extend(ENTRIES.map(|entries| (arm, entries)));
+    }
+    let figures: Vec<Result<Vec<BytesFigure>>> = each(&jobs, programs.cores, |(arm, entries)| {
+        json(
+            programs
+                .figures("bytes")
+                .args(["--arm", arm, "--entries", &entries.to_string()]),
+        )
+    });
+    results.bytes = kept(results, figures)?.into_iter().flatten().collect();
+    Ok(())
+}
+
+fn allocations(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
+    println!("allocations per operation");
+    let figures: Vec<Result<AllocationFigure>> =
+        each(&pairs(scenarios), programs.cores, |(name, arm)| {
+            json(
+                programs
+                    .figures("allocations")
+                    .args(["--scenario", name, "--arm", arm])
+                    .args(["--seed", &results.seed.to_string()])
+                    .args(["--ops", &OPS.to_string()]),
+            )
+        });
+    results.allocations = measured(kept(results, figures), &results.command)?;
+    Ok(())
+}
+
+fn instructions(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        results.instructions = Figures::NotMeasured {
+            why: "valgrind, which counts them, is not installed".to_owned(),
+            command: "apt-get install valgrind".to_owned(),
+        };
+        return Ok(());
+    }
+    println!("instructions per operation");
+    let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
+        let said = said(
+            programs
+                .under_callgrind("count")
+                .args(["--scenario", name, "--arm", arm])
+                .args(["--seed", &results.seed.to_string()])
+                .args(["--warm-up", &WARM_UP_ROUNDS.to_string()])
+                .args(["--rounds", &ROUNDS.to_string()]),
+        )?;
+        Ok(InstructionFigure {
+            scenario: (*name).to_owned(),
+            arm: (*arm).to_owned(),
+            per_op: per_op(&said)?,
+        })
+    });
+    results.instructions = measured(kept(results, figures), &results.command)?;
+    Ok(())
+}
+
+/// What callgrind collected, by the operations that the worker says they were.
+fn per_op(said: &Said) -> Result<f64> {
+    let ops: u64 = said
+        .out
+        .trim()
+        .parse()
+        .context("the worker did not say how many operations it did")?;
+    let instructions = collected(&said.err).context("callgrind collected nothing")?;
+    ensure!(
+        ops > 0 && instructions > 0,
+        "callgrind saw {instructions} instructions in {ops} operations: are the worker's symbols stripped?"
+    );
+    Ok(instructions as f64 / ops as f64)
+}
+
+/// The total in a line such as `==123== Collected : 7247606`.
+fn collected(err: &str) -> Option<u64> {
+    err.lines()
+        .find_map(|line| line.split_once("== Collected :")?.1.trim().parse().ok())
+}
+
+/// Everything but the incumbent in disguise.
+fn is_measured(role: Role) -> bool {
+    !matches!(role, Role::IncumbentAgain | Role::Planted { .. })
+}
+
+/// The names of all arms of such a role, each once.
+fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for arm in scenarios.iter().flat_map(|each| &each.arms) {
+        if wanted(arm.role) && !names.contains(&arm.name.as_str()) {
+            names.push(&arm.name);
+        }
+    }
+    names
+}
+
+/// Each operation as usual, with each of its arms. What varies a factor has a slash in its name.
+fn pairs(scenarios: &[Scenario]) -> Vec<(&str, &str)> {
+    let usual = scenarios.iter().filter(|each| !each.name.contains('/'));
+    usual
+        .flat_map(|each| {
+            let arms = each.arms.iter().filter(|arm| is_measured(arm.role));
+            arms.map(|arm| (each.name.as_str(), arm.name.as_str()))
+        })
+        .collect()
+}
+
+fn json<T: for<'de> Deserialize<'de>>(command: &mut Command) -> Result<T> {
+    serde_json::from_str(&said(command)?.out)
+        .with_context(|| format!("{} brought back no figures", process::line(command)))
+}
+
+/// The figures that there are, and a note on each that there is not; an error if none is, or somebody pressed Ctrl-C.
+fn kept<T>(results: &mut Results, figures: Vec<Result<T>>) -> Result<Vec<T>> {
+    let (mut there, mut errors) = (Vec::new(), Vec::new());
+    for figure in figures {
+        match figure {
+            Ok(figure) => there.push(figure),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => errors.push(error),
+        }
+    }
+    if there.is_empty() && !errors.is_empty() {
+        return Err(errors.swap_remove(0));
+    }
+    for error in errors {
+        note(results, format!("a figure is missing: {error:#}"));
+    }
+    Ok(there)
+}
+
+/// What is kept, or why there is nothing and which command repeats the run.
+fn measured<T>(kept: Result<Vec<T>>, command: &str) -> Result<Figures<T>> {
+    match kept {
+        Ok(figures) => Ok(Figures::Measured(figures)),
+        Err(error) if error.is::<Interrupted>() => Err(error),
+        Err(error) => Ok(Figures::NotMeasured {
+            why: format!("{error:#}"),
+            command: command.to_owned(),
+        }),
+    }
+}
+
+fn note(results: &mut Results, sentence: String) {
+    // A run that is resumed may have it already.
+    if !results.notes.contains(&sentence) {
+        results.notes.push(sentence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use verdict::schema::{Arm, Block, Cell, Figures, Role, ScenarioRun, Slice};
+
+    use super::{Interrupted, Said, collected, measured, per_op, saturation};
+
+    const CALLGRIND: &str = "\
+==5194== Command: bench-worker count --scenario on-token --arm dashmap
+==5194==
+==5194== Events    : Ir
+==5194== Collected : 26567059
+==5194==
+==5194== I   refs:      26,567,059
+";
+
+    fn said(out: &str, err: &str) -> Said {
+        Said {
+            out: out.to_owned(),
+            err: err.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_total_of_callgrind() {
+        assert_eq!(collected(CALLGRIND), Some(26_567_059));
+        assert_eq!(collected("==5194== Events    : Ir\n"), None);
+        assert_eq!(collected("==5194== Collected : \n"), None);
+    }
+
+    #[test]
+    fn instructions_by_operations() {
+        let whole = per_op(&said("1000\n", CALLGRIND)).unwrap();
+        assert!((whole - 26_567.059).abs() < 1e-9, "{whole}");
+
+        let why = |said| per_op(&said).unwrap_err().to_string();
+        assert!(why(said("", CALLGRIND)).contains("how many operations"));
+        assert!(why(said("1000", "")).contains("collected nothing"));
+        // Where its function is not found, callgrind collects nothing, and is content.
+        let stripped = "==1== Collected : 0\n";
+        assert!(why(said("1000", stripped)).contains("stripped"));
+        assert!(why(said("0", CALLGRIND)).contains("in 0 operations"));
+    }
+
+    #[test]
+    fn saturation_is_the_median_of_blocks() {
+        let cell = |nanos| Cell::Measured {
+            slices: vec![Slice {
+                ops: 1_000,
+                nanos,
+                run_delay_nanos: 0,
+                steal_ticks: 0,
+            }],
+        };
+        let void = Cell::Void {
+            reason: "crashed".to_owned(),
+            seed: 1,
+        };
+        let block = |cells| Block {
+            number: 1,
+            order: vec![0, 1],
+            cells,
+        };
+        let run = ScenarioRun {
+            scenario: "decode-step".to_owned(),
+            adr: None,
+            gating: true,
+            pass: 1,
+            what: String::new(),
+            threads: 2,
+            cores_needed: 2,
+            oversubscribed: false,
+            arms: vec![
+                Arm::new("dashmap", Role::Incumbent),
+                Arm::new("papaya", Role::Candidate),
+            ],
+            blocks: vec![
+                block(vec![cell(500_000), void.clone()]),
+                block(vec![cell(250_000), void.clone()]),
+                block(vec![cell(9_000_000), void]),
+            ],
+        };
+        // 500 ns an operation.
+        assert_eq!(saturation(&run, 0), Some(2e6));
+        assert_eq!(saturation(&run, 1), None);
+    }
+
+    #[test]
+    fn nothing_says_why_but_for_ctrl_c() {
+        let none = measured::<u8>(Err(anyhow!("it broke")), "try this").unwrap();
+        let expected = Figures::NotMeasured {
+            why: "it broke".to_owned(),
+            command: "try this".to_owned(),
+        };
+        assert_eq!(none, expected);
+        let stopped = measured::<u8>(Err(Interrupted.into()), "");
+        assert!(stopped.unwrap_err().is::<Interrupted>());
+    }
+}

@@ -1,0 +1,201 @@
+//! Passes: blocks of processes, one for each arm, in a random order.
+//!
+//! Every block is written to `results.json` when it is whole, so that an interrupted run loses one at most.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use verdict::schema::{Block, Cell, Results, ScenarioRun};
+
+use crate::bench::worker::{Scenario, Worker};
+
+pub(crate) struct Passes<'a> {
+    worker: &'a Worker,
+    pub(crate) results: Results,
+    path: PathBuf,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+}
+
+/// Somebody pressed Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl<'a> Passes<'a> {
+    pub(crate) fn new(worker: &'a Worker, results: Results, out: &Path, seed: u64) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let pressed = Arc::clone(&stop);
+        ctrlc::set_handler(move || pressed.store(true, Ordering::Relaxed))
+            .context("cannot listen for Ctrl-C")?;
+        let passes = Self {
+            worker,
+            results,
+            path: out.join("results.json"),
+            seed,
+            stop,
+        };
+        // Before an hour of measuring, not after it.
+        passes.save()?;
+        Ok(passes)
+    }
+
+    pub(crate) fn say(&self, line: &str) {
+        println!("{line}");
+    }
+
+    /// Measures each scenario until its pass has so many blocks.
+    pub(crate) fn measure(
+        &mut self,
+        scenarios: &[Scenario],
+        pass: u8,
+        blocks: u32,
+    ) -> Result<Result<(), Stopped>> {
+        for scenario in scenarios {
+            let run = self.run_of(scenario, pass);
+            let done = u32::try_from(self.results.runs[run].blocks.len()).unwrap_or(u32::MAX);
+            let progress = Progress::new(scenario, pass, done, blocks);
+            for number in done + 1..=blocks {
+                let block = self.block(scenario, pass, number);
+                if self.stop.load(Ordering::Relaxed) {
+                    // A worker that Ctrl-C reached, too, has nothing to say of its arm.
+                    progress.clear();
+                    return Ok(Err(Stopped));
+                }
+                self.results.runs[run].blocks.push(block);
+                self.save()?;
+                progress.advance();
+            }
+            progress.finish();
+        }
+        Ok(Ok(()))
+    }
+
+    fn run_of(&mut self, scenario: &Scenario, pass: u8) -> usize {
+        let runs = &mut self.results.runs;
+        if let Some(run) = runs
+            .iter()
+            .position(|run| run.scenario == scenario.name && run.pass == pass)
+        {
+            return run;
+        }
+        let cores = self.worker.cores();
+        let threads = scenario.setting.threads;
+        runs.push(ScenarioRun {
+            scenario: scenario.name.clone(),
+            adr: Some(scenario.adr.clone()),
+            gating: scenario.gating,
+            pass,
+            what: scenario.what.clone(),
+            threads,
+            cores_needed: threads.min(cores),
+            oversubscribed: threads > cores,
+            arms: scenario.arms.clone(),
+            blocks: Vec::new(),
+        });
+        runs.len() - 1
+    }
+
+    fn block(&self, scenario: &Scenario, pass: u8, number: u32) -> Block {
+        let seed = self.seed ^ u64::from(pass) << 32 ^ u64::from(number);
+        block(number, scenario.arms.len(), seed, |arm, tokens| {
+            let stopped = self.stop.load(Ordering::Relaxed);
+            (!stopped).then(|| {
+                self.worker
+                    .measure(&scenario.name, &scenario.arms[arm].name, tokens, None)
+            })
+        })
+    }
+
+    fn save(&self) -> Result<()> {
+        let whole = self.path.with_extension("json.new");
+        let written = fs::write(&whole, self.results.to_json()?)
+            .and_then(|()| fs::rename(&whole, &self.path));
+        written.with_context(|| {
+            format!(
+                "cannot write {}: give another folder with --out",
+                self.path.display()
+            )
+        })
+    }
+}
+
+/// One fresh process for each arm, in a random order, all on the same keys and tokens.
+pub(crate) fn block(
+    number: u32,
+    arms: usize,
+    seed: u64,
+    measure: impl Fn(usize, u64) -> Option<Cell>,
+) -> Block {
+    let mut seeds = fastrand::Rng::with_seed(seed);
+    let tokens = seeds.u64(..);
+    let mut order: Vec<usize> = (0..arms).collect();
+    seeds.shuffle(&mut order);
+    let mut cells = vec![None; arms];
+    for &arm in &order {
+        cells[arm] = measure(arm, tokens);
+    }
+    Block {
+        number,
+        order,
+        cells: cells.into_iter().flatten().collect(),
+    }
+}
+
+/// A line that is drawn between workers, and never while one measures.
+struct Progress {
+    bar: ProgressBar,
+    name: String,
+    started: Instant,
+}
+
+impl Progress {
+    fn new(scenario: &Scenario, pass: u8, done: u32, blocks: u32) -> Self {
+        let name = if pass == 1 {
+            scenario.name.clone()
+        } else {
+            format!("{}, pass {pass}", scenario.name)
+        };
+        let bar = if io::stdout().is_terminal() && io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template(
+                "{prefix}  block {pos} of {len}  {wide_bar:.dim}  {eta} left",
+            )
+            .expect("the template is a constant");
+            ProgressBar::new(u64::from(blocks))
+                .with_style(style)
+                .with_prefix(name.clone())
+        } else {
+            ProgressBar::hidden()
+        };
+        bar.set_position(u64::from(done));
+        bar.reset_eta();
+        println!("{name}: {} arms, to {blocks} blocks", scenario.arms.len());
+        Self {
+            bar,
+            name,
+            started: Instant::now(),
+        }
+    }
+
+    fn advance(&self) {
+        self.bar.inc(1);
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+        println!(
+            "{}: measured in {} s",
+            self.name,
+            self.started.elapsed().as_secs()
+        );
+    }
+}
