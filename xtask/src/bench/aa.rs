@@ -83,9 +83,8 @@ fn found(worker: &Worker, results: &Results, record: &Record, seed: u64, planted
                         .extend(more.blocks);
                 }
                 Next::Confirm { .. } => {
-                    results
-                        .runs
-                        .push(measured(worker, results.seed, 2, 1..=BLOCKS, planted))
+                    let second = measured(worker, results.seed, 2, 1..=BLOCKS, planted);
+                    results.runs.push(second);
                 }
                 Next::Done => break decision.candidates[0].criteria[0].clone(),
             }
