@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
 use verdict::schema::LatencyPoint;
 
+use crate::measure::pin;
 use crate::scenario::{Share, Shares};
 
 /// How long the threads have to get to their first step.
@@ -171,13 +171,6 @@ fn follow(schedule: &Schedule, share: &mut dyn Share, clock: &mut impl Clock) ->
 /// Up to a minute, to three digits.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(60_000_000_000, 3).expect("the bounds are constants")
-}
-
-/// Without it, figures are noisier.
-fn pin(core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core);
-    let _ = sched_setaffinity(None, &set);
 }
 
 #[cfg(test)]

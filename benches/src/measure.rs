@@ -129,7 +129,7 @@ fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 
 }
 
 /// Without it, figures are noisier, and the run delay shows it.
-fn pin(core: usize) {
+pub(crate) fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     let _ = sched_setaffinity(None, &set);

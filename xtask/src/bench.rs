@@ -71,8 +71,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
     };
     if !flags.quick {
         figures::fill(&workspace.root, worker.scenarios(), &mut passes.results);
-        fs::write(out.join("results.json"), passes.results.to_json()?)
-            .context("cannot write results.json")?;
+        passes.save()?;
     }
     report::write(&out, &passes.results, &decisions)?;
     let revisits = decisions.iter().any(says_revisit);
@@ -181,13 +180,6 @@ fn plan(flags: &Bench, scenarios: usize) -> (Mode, Plan) {
 
 fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Results> {
     let (mode, plan) = plan(flags, scenarios);
-    let not_measured = |command: &str| (String::from("not part of this run"), command.to_owned());
-    let (why, command) = not_measured("cargo test -p phase-state --test allocations");
-    let allocations = Figures::NotMeasured { why, command };
-    let (why, command) = not_measured(
-        "valgrind --tool=callgrind target/release/bench-worker test --scenario on-token --cores 2",
-    );
-    let instructions = Figures::NotMeasured { why, command };
     Ok(Results {
         schema: SCHEMA.to_owned(),
         started: machine::now(),
@@ -201,10 +193,19 @@ fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Resul
         runs: Vec::new(),
         latency: Vec::new(),
         bytes: Vec::new(),
-        allocations,
-        instructions,
+        allocations: not_measured(),
+        instructions: not_measured(),
         notes: Vec::new(),
     })
+}
+
+/// What a quick run says of the figures beside the timings.
+fn not_measured<T>() -> Figures<T> {
+    let why = String::from("not part of a quick run");
+    Figures::NotMeasured {
+        why,
+        command: String::from("cargo xtask bench"),
+    }
 }
 
 fn resumed(out: &Path, flags: &Bench) -> Result<Results> {

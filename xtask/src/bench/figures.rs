@@ -8,7 +8,7 @@
 //! `valgrind --tool=callgrind` counts them within the worker's function `counted_rounds` alone, so what comes before it is
 //! left out. That is also why they are not the difference of a short run and a long one: a router calibrates its clock when
 //! it is made, for as many instructions as fit the time it takes, which is more than the rounds. Maps seed their hashers at
-//! random, so lookups probe a little differently in every process: repeated, a figure moves by up to 0.2 %, and by 1 % on
+//! random, so lookups probe a little differently in every process: repeated, a figure moves by up to 0.2 %, and by 2 % on
 //! papaya. (gungraun, the usual driver of callgrind, wants a runner of the very same version installed beside it, for
 //! figures that are then to be read back from its files.)
 
@@ -81,7 +81,9 @@ fn latency(programs: &Programs, _: &[Scenario], results: &mut Results) -> Result
             }
         }
     }
-    println!("latency under {} loads", jobs.len());
+    if !jobs.is_empty() {
+        println!("latency in an open loop, {} runs", jobs.len());
+    }
     let curves = each(&jobs, 1, |&(scenario, arm, load, rate)| {
         let latencies: Latencies = json(
             programs

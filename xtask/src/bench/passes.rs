@@ -112,7 +112,7 @@ impl<'a> Passes<'a> {
         })
     }
 
-    fn save(&self) -> Result<()> {
+    pub(crate) fn save(&self) -> Result<()> {
         let whole = self.path.with_extension("json.new");
         let written = fs::write(&whole, self.results.to_json()?)
             .and_then(|()| fs::rename(&whole, &self.path));
