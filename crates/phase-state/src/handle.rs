@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cell::{PhaseCell, Shared};
-use crate::router::tell;
+use crate::telemetry::tell;
 use crate::{EntropySignal, PhaseEvent, RequestKey, ThinkPhase};
 
 /// Where a handle's request is tracked.

@@ -286,7 +286,7 @@ impl<M: PhaseMap> PhaseRouter<M> {
             .map
             .open()
             .find(&key, |entry| entry.0.on_token(&self.shared, token, sample))??;
-        tell(key, event);
+        telemetry::tell(key, event);
         Some(event)
     }
 
@@ -310,7 +310,9 @@ impl<M: PhaseMap> PhaseRouter<M> {
         drop(session);
         if news {
             for (token, event) in tokens.iter().zip(events) {
-                event.iter().for_each(|event| tell(token.key, *event));
+                event
+                    .iter()
+                    .for_each(|event| telemetry::tell(token.key, *event));
             }
         }
     }
@@ -353,14 +355,6 @@ impl<M: PhaseMap> Home for PhaseRouter<M> {
             self.map.open().evict(&key, PhaseEntry::is_dead);
             self.count_out(key);
         }
-    }
-}
-
-/// What is said of a token, once no lock is held.
-#[inline]
-pub(crate) fn tell(key: RequestKey, event: PhaseEvent) {
-    if event != PhaseEvent::Unchanged {
-        telemetry::event(key, event);
     }
 }
 

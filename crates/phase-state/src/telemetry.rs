@@ -26,10 +26,17 @@ pub(crate) fn reaped(key: RequestKey) {
     metrics::gauge!(names::TRACKED).decrement(1.0);
 }
 
-/// For every event but `Unchanged`.
+/// What is said of a token: nothing of one that changed nothing.
+#[inline]
+pub(crate) fn tell(key: RequestKey, event: PhaseEvent) {
+    if event != PhaseEvent::Unchanged {
+        tell_change(key, event);
+    }
+}
+
 #[cold]
 #[inline(never)]
-pub(crate) fn event(key: RequestKey, event: PhaseEvent) {
+fn tell_change(key: RequestKey, event: PhaseEvent) {
     match event {
         PhaseEvent::ForceBudget {
             inject_token,
