@@ -25,8 +25,8 @@ const END: u32 = 151_668;
 const EOS: u32 = 151_645;
 /// The requests of a step.
 const STEP: usize = 256;
-/// A buffer is taken away when it holds so many bytes.
-const FLUSH: usize = 16_384;
+/// A buffer is taken away when it holds so many bytes: a few tokens' chunks, since clients wait for them.
+const FLUSH: usize = 2_048;
 /// The scheduler takes its queue away when it holds so many events.
 const DRAIN: usize = 1_024;
 

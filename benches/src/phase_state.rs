@@ -6,6 +6,7 @@
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use foldhash::fast::FixedState;
@@ -16,7 +17,7 @@ use phase_state::{
 use state_map::{DashMapBackend, DefaultHashBuilder};
 
 use crate::baselines::phases::ReferencePhases;
-use crate::scenario::{Setting, Share, Shares, map_of};
+use crate::scenario::{COUNTING, Setting, Share, Shares, map_of};
 
 const START: u32 = 151_667;
 /// Tokens of a step, and of a round: short, so that a slice ends where it should.
@@ -52,7 +53,16 @@ pub fn by_key(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
             stream,
         }));
     }
-    on_map(arm, setting, ByKey { setting, seed })
+    let counting = arm == COUNTING;
+    on_map(
+        arm,
+        setting,
+        ByKey {
+            setting,
+            seed,
+            counting,
+        },
+    )
 }
 
 /// By key, a step at a time. The reference has no steps, and takes the tokens one by one.
@@ -298,15 +308,38 @@ fn tracking<M: PhaseMap>(map: M, setting: &Setting) -> Arc<PhaseRouter<M>> {
 struct ByKey<'a> {
     setting: &'a Setting,
     seed: u64,
+    counting: bool,
 }
 
 impl OnMap for ByKey<'_> {
     fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
         let phases = tracking(map, self.setting);
-        each_thread(self.setting, self.seed, |stream| Tokens {
+        let (setting, seed) = (self.setting, self.seed);
+        if self.counting {
+            return each_thread(setting, seed, |stream| Tokens {
+                phases: Counting(Arc::clone(&phases)),
+                stream,
+            });
+        }
+        each_thread(setting, seed, |stream| Tokens {
             phases: Arc::clone(&phases),
             stream,
         })
+    }
+}
+
+/// With a counter that all tokens bump.
+struct Counting<P>(P);
+
+impl<P: Phases> Phases for Counting<P> {
+    fn take(&self, token: &StepToken) -> Option<PhaseEvent> {
+        static TOKENS: AtomicU64 = AtomicU64::new(0);
+        TOKENS.fetch_add(1, Ordering::Relaxed);
+        self.0.take(token)
+    }
+
+    fn replace(&self, key: RequestKey) {
+        self.0.replace(key);
     }
 }
 

@@ -101,11 +101,16 @@ pub const AGAIN: &str = "dashmap-again";
 /// The name of the arm that is the incumbent, slowed down by a tenth.
 pub const PLANTED: &str = "dashmap-plus-10-percent";
 
+/// The name of the arm that is papaya with a counter planted that all tokens bump: what the ratios at two threads and more
+/// are there to catch.
+pub const COUNTING: &str = "papaya-counting";
+
 /// The map behind an arm: the incumbent's, for the arms that are the incumbent in disguise.
 #[must_use]
 pub fn map_of(arm: &str) -> &str {
     match arm {
         AGAIN | PLANTED => "dashmap",
+        COUNTING => "papaya",
         other => other,
     }
 }
@@ -120,8 +125,10 @@ fn arms(operation: Operation) -> Vec<Arm> {
         Arm::new("rwlock", Role::Baseline),
         Arm::new("reference", Role::Reference),
     ];
-    if operation == Operation::DecodeStep {
-        arms.push(Arm::new("handle", Role::Free));
+    match operation {
+        Operation::DecodeStep => arms.push(Arm::new("handle", Role::Free)),
+        Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
+        Operation::OnStep | Operation::Handle => {}
     }
     arms
 }
