@@ -37,38 +37,36 @@ pub(crate) struct Worker {
     scenarios: Vec<Scenario>,
 }
 
+/// Builds a binary of the package `benches`, and says where it is.
+pub(crate) fn built(root: &Path, name: &str) -> Result<PathBuf> {
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--package", "benches", "--bin", name])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(
+        built.status.success(),
+        "{name} does not build: cargo build --release --package benches --bin {name}"
+    );
+    cargo_metadata::Message::parse_stream(&built.stdout[..])
+        .filter_map(Result::ok)
+        .find_map(|message| match message {
+            cargo_metadata::Message::CompilerArtifact(artifact) => artifact.executable,
+            _ => None,
+        })
+        .map(PathBuf::from)
+        .with_context(|| format!("cargo built no {name}"))
+}
+
 impl Worker {
     /// Builds the worker and asks it what it can measure.
     pub(crate) fn build(root: &Path) -> Result<Self> {
-        let built = Command::new("cargo")
-            .args([
-                "build",
-                "--release",
-                "--package",
-                "benches",
-                "--bin",
-                "bench-worker",
-            ])
-            .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(root)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start cargo")?;
-        ensure!(
-            built.status.success(),
-            "the worker does not build: cargo build --release --package benches"
-        );
-        let binary = cargo_metadata::Message::parse_stream(&built.stdout[..])
-            .filter_map(Result::ok)
-            .find_map(|message| match message {
-                cargo_metadata::Message::CompilerArtifact(artifact) => artifact.executable,
-                _ => None,
-            })
-            .context("cargo built no worker")?;
         let cores = thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
         let mut worker = Self {
-            binary: binary.into(),
+            binary: built(root, "bench-worker")?,
             cores,
             scenarios: Vec::new(),
         };

@@ -13,6 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use wait_timeout::ChildExt;
 
+use crate::bench::worker::built;
+
 /// Many times what any of them takes.
 const HUNG: Duration = Duration::from_secs(60);
 /// The signal of Ctrl-C, which reaches the processes, too.
@@ -40,31 +42,9 @@ pub(super) struct Programs {
 
 impl Programs {
     pub(super) fn build(root: &Path) -> Result<Self> {
-        let built = Command::new("cargo")
-            .args(["build", "--release", "--package", "benches", "--bins"])
-            .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(root)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start cargo")?;
-        ensure!(
-            built.status.success(),
-            "they do not build: cargo build --release --package benches --bins"
-        );
-        let artifacts: Vec<_> = cargo_metadata::Message::parse_stream(&built.stdout[..])
-            .filter_map(Result::ok)
-            .filter_map(|message| match message {
-                cargo_metadata::Message::CompilerArtifact(artifact) => Some(artifact),
-                _ => None,
-            })
-            .collect();
-        let binary = |name: &str| {
-            let artifact = artifacts.iter().find(|each| each.target.name == name)?;
-            Some(artifact.executable.clone()?.into())
-        };
         Ok(Self {
-            worker: binary("bench-worker").context("cargo built no bench-worker")?,
-            figures: binary("bench-figures").context("cargo built no bench-figures")?,
+            worker: built(root, "bench-worker")?,
+            figures: built(root, "bench-figures")?,
             cores: thread::available_parallelism().map_or(1, usize::from),
         })
     }
