@@ -67,6 +67,23 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
     .collect()
 }
 
+/// Requests of the fullest shard over the mean, on DashMap as it comes here: the median of some routers, whose hashers are
+/// seeded apart. `None` without requests.
+#[must_use]
+pub fn shard_skew(entries: u64) -> Option<f64> {
+    const ROUTERS: usize = 31;
+    let mut skews: Vec<f64> = (0..ROUTERS)
+        .filter_map(|_| {
+            let router = PhaseRouter::with_map(config(), DashMapPhases::new()).ok()?;
+            for number in 0..entries {
+                router.register_in(number, StartPhase::ThinkDecode);
+            }
+            router.occupancy().shards?.skew()
+        })
+        .collect();
+    verdict::stats::median(&mut skews)
+}
+
 /// What tracks requests.
 trait Tracker {
     fn register(&self, key: RequestKey);

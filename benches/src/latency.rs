@@ -22,7 +22,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use verdict::schema::LatencyPoint;
 
-use crate::measure::pin;
+use crate::measure::{pin, run_delay};
 use crate::scenario::{Share, Shares};
 
 /// How long the threads have to get to their first step.
@@ -38,6 +38,8 @@ const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 pub struct Latencies {
     /// How many steps were measured.
     pub samples: u64,
+    /// The share of the time that a thread was runnable and did not run, of the thread that had most of it.
+    pub run_delay: f64,
     /// Some percentiles, the last of which is the maximum.
     pub points: Vec<LatencyPoint>,
 }
@@ -64,7 +66,7 @@ pub fn latencies(shares: Shares, rate: f64) -> Result<Latencies> {
         end: WARM_UP + MEASURED,
     };
     let start = Instant::now() + GET_READY;
-    let parts: Vec<Histogram<u64>> = thread::scope(|scope| {
+    let parts: Vec<(Histogram<u64>, Duration)> = thread::scope(|scope| {
         let threads: Vec<_> = shares
             .into_iter()
             .enumerate()
@@ -72,7 +74,10 @@ pub fn latencies(shares: Shares, rate: f64) -> Result<Latencies> {
                 let schedule = &schedule;
                 scope.spawn(move || {
                     pin(number % cores);
-                    follow(schedule, &mut *share, &mut Spinning { start, crowded })
+                    let before = run_delay();
+                    let own = follow(schedule, &mut *share, &mut Spinning { start, crowded });
+                    let delay = run_delay().saturating_sub(before);
+                    (own, Duration::from_nanos(delay))
                 })
             })
             .collect();
@@ -85,9 +90,10 @@ pub fn latencies(shares: Shares, rate: f64) -> Result<Latencies> {
             })
             .collect()
     });
-    let mut all = histogram();
-    for part in parts {
+    let (mut all, mut delay) = (histogram(), Duration::ZERO);
+    for (part, own) in parts {
         all += part;
+        delay = delay.max(own);
     }
     ensure!(
         !all.is_empty(),
@@ -95,6 +101,7 @@ pub fn latencies(shares: Shares, rate: f64) -> Result<Latencies> {
     );
     Ok(Latencies {
         samples: all.len(),
+        run_delay: delay.div_duration_f64(GET_READY + schedule.end),
         points: PERCENTILES
             .iter()
             .map(|&percentile| LatencyPoint {

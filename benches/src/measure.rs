@@ -1,73 +1,100 @@
-//! Measures one arm in this process: pinned threads that start together, a warm-up, slices.
+//! Measures one arm in this process, a slice at a time: pinned threads that start together, a warm-up, a slice.
+//!
+//! # Design
 //!
 //! A slice ends at a moment that all threads know beforehand, so that they work throughout it at the same time. Its clock is
 //! read once a round, never around single operations: a read costs as much as one.
+//!
+//! Between two slices the process sleeps, while those of the other arms have their turns.
+//!
+//! # Why
+//!
+//! Turns of a slice, not of a whole process: the speed of a shared machine changes by a factor of two within seconds. Arms
+//! that were measured a third of a second each, one after the other, mostly saw different machines; arms that take turns of
+//! a two-hundredth see the same. What a turn finds in the caches is another's, hence a warm-up before each.
 
-use std::fs;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 use verdict::schema::Slice;
 
 use crate::scenario::{Share, Shares};
 
-/// How long to work before measuring.
-pub const WARM_UP: Duration = Duration::from_millis(50);
+/// How long to work before the first slice: branch predictors, lazily made tables, a first churn.
+const FIRST_WARM_UP: Duration = Duration::from_millis(50);
+/// How long to work before each later one, for the caches.
+const WARM_UP: Duration = Duration::from_micros(1_500);
 /// The length of a slice.
-pub const SLICE: Duration = Duration::from_millis(25);
-/// The slices of a worker.
-pub const SLICES: u32 = 10;
+const SLICE: Duration = Duration::from_millis(5);
 
-/// Runs the shares, one a thread, and answers with the slices. `planted` slows every round down by that share of its time.
-///
-/// # Panics
-///
-/// With the panic of a share whose operations did not do what they should.
-#[must_use]
-pub fn measure(shares: Shares, planted: Option<f64>) -> Vec<Slice> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let waiting = AtomicU32::new(u32::try_from(shares.len()).expect("a handful of threads"));
-    let parts: Vec<Vec<Part>> = thread::scope(|scope| {
-        let threads: Vec<_> = shares
-            .into_iter()
-            .enumerate()
-            .map(|(number, mut share)| {
-                let waiting = &waiting;
-                scope.spawn(move || {
-                    pin(number % cores);
-                    waiting.fetch_sub(1, Ordering::AcqRel);
-                    while waiting.load(Ordering::Acquire) > 0 {
-                        // More threads than cores would spin in the place of those they wait for.
-                        if cores > number {
-                            spin_loop();
-                        } else {
-                            thread::yield_now();
+/// One arm, ready to be measured.
+#[expect(missing_debug_implementations, reason = "shares have nothing to show")]
+pub struct Measuring {
+    shares: Shares,
+    planted: Option<f64>,
+    warm_up: Duration,
+}
+
+impl Measuring {
+    /// Of these shares, one a thread. `planted` slows every round down by that share of its time.
+    #[must_use]
+    pub fn new(shares: Shares, planted: Option<f64>) -> Self {
+        Self {
+            shares,
+            planted,
+            warm_up: FIRST_WARM_UP,
+        }
+    }
+
+    /// Works for a warm-up and a slice, and answers with the slice.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a share whose operations did not do what they should.
+    pub fn slice(&mut self) -> Slice {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let waiting =
+            AtomicU32::new(u32::try_from(self.shares.len()).expect("a handful of threads"));
+        let (planted, warm_up) = (self.planted, self.warm_up);
+        self.warm_up = WARM_UP;
+        let parts: Vec<Part> = thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .shares
+                .iter_mut()
+                .enumerate()
+                .map(|(number, share)| {
+                    let waiting = &waiting;
+                    scope.spawn(move || {
+                        pin(number % cores);
+                        waiting.fetch_sub(1, Ordering::AcqRel);
+                        while waiting.load(Ordering::Acquire) > 0 {
+                            // More threads than cores would spin in the place of those they wait for.
+                            if cores > number {
+                                spin_loop();
+                            } else {
+                                thread::yield_now();
+                            }
                         }
-                    }
-                    let start = Instant::now();
-                    work_until(&mut *share, start + WARM_UP, planted);
-                    let end_of = |slice| start + WARM_UP + SLICE * slice;
-                    (1..=SLICES)
-                        .map(|slice| part(&mut *share, end_of(slice), planted, number == 0))
-                        .collect()
+                        let start = Instant::now();
+                        work_until(&mut **share, start + warm_up, planted);
+                        part(&mut **share, start + warm_up + SLICE, planted, number == 0)
+                    })
                 })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
-    (0..SLICES as usize)
-        .map(|slice| together(parts.iter().map(|own| own[slice])))
-        .collect()
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        together(parts.into_iter())
+    }
 }
 
 /// What one thread did in a slice.
@@ -136,7 +163,7 @@ pub(crate) fn pin(core: usize) {
 }
 
 /// How long this thread has been runnable and not run, in nanoseconds; 0 where the kernel does not say.
-fn run_delay() -> u64 {
+pub(crate) fn run_delay() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split_whitespace()
         .nth(1)

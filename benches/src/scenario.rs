@@ -69,17 +69,22 @@ impl Scenario {
     ///
     /// If the scenario has no such arm.
     pub fn shares(&self, arm: &str, seed: u64) -> Result<Shares> {
-        if !self.arms.iter().any(|each| each.name == arm) {
+        let more_shards = more_shards(arm);
+        if more_shards.is_none() && !self.arms.iter().any(|each| each.name == arm) {
             bail!(
                 "the scenario {} has no arm {arm}: `bench-worker list` names them",
                 self.name
             );
         }
+        let setting = &Setting {
+            shards: more_shards.or(self.setting.shards),
+            ..self.setting
+        };
         match self.operation {
-            Operation::OnToken => phase_state::by_key(arm, &self.setting, seed),
-            Operation::OnStep => phase_state::by_step(arm, &self.setting, seed),
-            Operation::Handle => phase_state::by_handle(arm, &self.setting, seed),
-            Operation::DecodeStep => decode_step::shares(arm, &self.setting, seed),
+            Operation::OnToken => phase_state::by_key(arm, setting, seed),
+            Operation::OnStep => phase_state::by_step(arm, setting, seed),
+            Operation::Handle => phase_state::by_handle(arm, setting, seed),
+            Operation::DecodeStep => decode_step::shares(arm, setting, seed),
         }
     }
 
@@ -105,12 +110,19 @@ pub const PLANTED: &str = "dashmap-plus-10-percent";
 /// are there to catch.
 pub const COUNTING: &str = "papaya-counting";
 
+/// The shards of an arm that is the incumbent with more of them, such as `dashmap-shards=64`: one that a run adds, where a
+/// gauge from production asks for it.
+fn more_shards(arm: &str) -> Option<usize> {
+    arm.strip_prefix("dashmap-shards=")?.parse().ok()
+}
+
 /// The map behind an arm: the incumbent's, for the arms that are the incumbent in disguise.
 #[must_use]
 pub fn map_of(arm: &str) -> &str {
     match arm {
         AGAIN | PLANTED => "dashmap",
         COUNTING => "papaya",
+        _ if more_shards(arm).is_some() => "dashmap",
         other => other,
     }
 }

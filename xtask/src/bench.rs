@@ -8,13 +8,14 @@ mod machine;
 mod passes;
 mod records;
 mod report;
+mod turns;
 mod worker;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use verdict::schema::{Figures, Mode, Plan, Results, SCHEMA};
+use verdict::schema::{Arm, Figures, Gauges, Mode, Plan, Results, Role, SCHEMA};
 use verdict::{Decision, Facts, Next, Outcome, Record, decide};
 
 use crate::bench::passes::{Passes, Stopped};
@@ -42,9 +43,8 @@ pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
     if flags.scenario == [aa::NAME] {
         return aa::run(&worker, &begun(workspace, flags, 1)?, flags.seed);
     }
-    let records = records::load(&workspace.root, &worker, flags)?;
-    let facts = records::facts(&workspace.root, flags)?;
-    let scenarios = chosen(&worker, &records, flags)?;
+    let mut records = records::load(&workspace.root, &worker, flags)?;
+    let mut scenarios = chosen(&worker, &records, flags)?;
     ensure!(
         !scenarios.is_empty(),
         "nothing to measure: no record asks for it, and no --scenario names it"
@@ -58,8 +58,9 @@ pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
     } else {
         begun(workspace, flags, scenarios.len())?
     };
+    add_more_shards(&mut records, &mut scenarios, &results.gauges);
     let mut passes = Passes::new(&worker, results, &out, flags.seed)?;
-    let decisions = match measured(&mut passes, &scenarios, &records, &facts)? {
+    let decisions = match measured(&mut passes, &scenarios, &records)? {
         Ok(decisions) => decisions,
         Err(Stopped) => {
             println!(
@@ -83,7 +84,6 @@ fn measured(
     passes: &mut Passes<'_>,
     scenarios: &[Scenario],
     records: &[Record],
-    facts: &Facts,
 ) -> Result<Result<Vec<Decision>, Stopped>> {
     let blocks = passes.results.plan.blocks;
     if let Err(stopped) = passes.measure(scenarios, 1, blocks)? {
@@ -92,7 +92,7 @@ fn measured(
     loop {
         let decisions: Vec<Decision> = records
             .iter()
-            .map(|record| decide(&passes.results, record, facts))
+            .map(|record| decide(&passes.results, record, &Facts::of(&passes.results)))
             .collect();
         let Some(next) = decisions
             .iter()
@@ -122,6 +122,25 @@ fn measured(
             .collect();
         if let Err(stopped) = passes.measure(&again, pass, blocks)? {
             return Ok(Err(stopped));
+        }
+    }
+}
+
+/// Where a gauge has reached a record's ceiling, the incumbent with more shards is one of the record's candidates.
+fn add_more_shards(records: &mut [Record], scenarios: &mut [Scenario], gauges: &Gauges) {
+    for record in records {
+        let Some(name) = record.add_more_shards(gauges) else {
+            continue;
+        };
+        println!(
+            "{}: the gauge has reached the ceiling, so {name} is a candidate",
+            record.number
+        );
+        let gating = record.gating();
+        for scenario in scenarios.iter_mut() {
+            if gating.contains(&scenario.name.as_str()) {
+                scenario.arms.push(Arm::new(&name, Role::Candidate));
+            }
         }
     }
 }
@@ -180,6 +199,10 @@ fn plan(flags: &Bench, scenarios: usize) -> (Mode, Plan) {
 
 fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Results> {
     let (mode, plan) = plan(flags, scenarios);
+    let mut gauges = records::gauges(flags);
+    if mode != Mode::Quick {
+        gauges.shard_skew = figures::shard_skew(&workspace.root);
+    }
     Ok(Results {
         schema: SCHEMA.to_owned(),
         started: machine::now(),
@@ -195,6 +218,7 @@ fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Resul
         bytes: Vec::new(),
         allocations: not_measured(),
         instructions: not_measured(),
+        gauges,
         notes: Vec::new(),
     })
 }

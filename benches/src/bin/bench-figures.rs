@@ -29,6 +29,12 @@ enum Task {
         #[arg(long)]
         entries: u64,
     },
+    /// How uneven DashMap's shards are with so many requests.
+    Skew {
+        /// The requests to track.
+        #[arg(long)]
+        entries: u64,
+    },
     /// The allocations of an operation on one thread.
     Allocations {
         /// The name of a scenario as it is on one core.
@@ -54,6 +60,7 @@ fn main() -> Result<()> {
 fn counted(task: &Task) -> Result<String> {
     let json = match task {
         Task::Bytes { arm, entries } => serde_json::to_string(&figures::bytes(arm, *entries)?),
+        Task::Skew { entries } => serde_json::to_string(&figures::shard_skew(*entries)),
         Task::Allocations {
             scenario,
             arm,
@@ -119,6 +126,14 @@ mod tests {
                 assert_eq!(figure.allocations > 0, admits, "{figure:?}");
             }
         }
+    }
+
+    #[test]
+    fn shards_are_a_little_uneven() {
+        let task = Task::Skew { entries: 1_024 };
+        let skew: Option<f64> = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+        let skew = skew.unwrap();
+        assert!((1.0..3.0).contains(&skew), "{skew}");
     }
 
     #[test]

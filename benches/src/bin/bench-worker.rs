@@ -1,10 +1,16 @@
 //! The worker process of `cargo xtask bench`: names the scenarios, measures one arm, or runs arms without timing.
 #![forbid(unsafe_code)]
 
+use std::io;
+
 use anyhow::{Context, Result};
+use benches::latency;
+use benches::measure::Measuring;
 use benches::scenario::{self, Scenario, Shares};
-use benches::{latency, measure};
 use clap::{Parser, Subcommand};
+
+/// What a worker says once its arm is built.
+const READY: &str = "ready";
 
 /// Measures one arm of one scenario; started by `cargo xtask bench`.
 #[derive(Parser)]
@@ -21,7 +27,7 @@ enum Task {
         #[arg(long)]
         cores: u32,
     },
-    /// Measures one arm, and prints its slices as a line of JSON.
+    /// Measures one arm: says that it is ready, and then prints a slice as a line of JSON for each line that it reads.
     Measure {
         /// The scenario's name.
         #[arg(long)]
@@ -102,8 +108,12 @@ fn main() -> Result<()> {
         } => {
             let scenario = find(&scenario, cores)?;
             let shares = scenario.shares(&arm, seed)?;
-            let slices = measure::measure(shares, planted.or(scenario.planted(&arm)));
-            println!("{}", serde_json::to_string(&slices)?);
+            let mut arm = Measuring::new(shares, planted.or(scenario.planted(&arm)));
+            println!("{READY}");
+            for turn in io::stdin().lines() {
+                turn?;
+                println!("{}", serde_json::to_string(&arm.slice())?);
+            }
         }
         Task::Latency {
             scenario,

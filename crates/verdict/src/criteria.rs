@@ -59,6 +59,8 @@ pub use facts::{Facts, LockError, lock_versions};
 pub use problem::{CriteriaError, Problem};
 pub use version::Version;
 
+use crate::schema::Gauges;
+
 /// The threshold where a record names none: a tenth of the time of the whole operation.
 pub const DEFAULT_THRESHOLD: f64 = 0.10;
 
@@ -103,6 +105,35 @@ impl Record {
             }
         }
         all
+    }
+
+    /// Where the gauge has reached the ceiling of this record: makes the incumbent with more shards a candidate, called
+    /// `INCUMBENT-shards=N`, and answers with its name. N is the least power of two that lifts the ceiling above the gauge.
+    pub fn add_more_shards(&mut self, gauges: &Gauges) -> Option<String> {
+        let per_shard = self.criteria.iter().find_map(|each| match each.kind {
+            Kind::GaugeAgainstCeiling { per_shard } => Some(per_shard),
+            _ => None,
+        })?;
+        let (tracked, shards) = (gauges.tracked?, gauges.shards?);
+        if tracked < shards.saturating_mul(per_shard) {
+            return None;
+        }
+        let shards = (tracked / per_shard.max(1) + 1).checked_next_power_of_two()?;
+        let mut added = None;
+        for criterion in &mut self.criteria {
+            if let Kind::Bottleneck(bottleneck) = &mut criterion.kind {
+                let name = format!("{}-shards={shards}", bottleneck.incumbent);
+                bottleneck.candidates.push(name.clone());
+                if added.is_none() {
+                    self.candidates.push(Candidate {
+                        name: name.clone(),
+                        crate_name: bottleneck.incumbent.clone(),
+                    });
+                    added = Some(name);
+                }
+            }
+        }
+        added
     }
 
     /// `(a) stable-api`: a criterion with its letter, or just its name where it is only watched.

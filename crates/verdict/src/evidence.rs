@@ -42,7 +42,7 @@ pub(crate) fn crate_version(
 }
 
 pub(crate) fn gauge(facts: &Facts, per_shard: u64) -> Evidence {
-    let (Some(tracked), Some(shards)) = (facts.tracked, facts.shards) else {
+    let (Some(tracked), Some(shards)) = (facts.gauges.tracked, facts.gauges.shards) else {
         let why = "needs the gauge from production (`--tracked N`) and the number of shards there";
         return (Answer::NotEvaluated, why.to_owned());
     };
@@ -61,7 +61,7 @@ pub(crate) fn gauge(facts: &Facts, per_shard: u64) -> Evidence {
 }
 
 pub(crate) fn skew(facts: &Facts, at_most: f64) -> Evidence {
-    let Some(skew) = facts.shard_skew else {
+    let Some(skew) = facts.gauges.shard_skew else {
         return (
             Answer::NotEvaluated,
             "the load of the shards was not measured".to_owned(),

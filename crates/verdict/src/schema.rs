@@ -60,8 +60,21 @@ pub struct Results {
     pub allocations: Figures<AllocationFigure>,
     /// Instructions per operation.
     pub instructions: Figures<InstructionFigure>,
+    /// What production, or the incumbent's shards, were said or found to be like.
+    pub gauges: Gauges,
     /// What else a reader should know, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// What the criteria that watch compare.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gauges {
+    /// The gauge of tracked entries, from production.
+    pub tracked: Option<u64>,
+    /// The shards of the incumbent there, or else as it comes on this machine.
+    pub shards: Option<u64>,
+    /// Entries of the incumbent's fullest shard over the mean, in the gating scenario's setting.
+    pub shard_skew: Option<f64>,
 }
 
 /// The machine, as far as it can be known from inside.
@@ -168,12 +181,12 @@ pub enum Role {
     Free,
 }
 
-/// Every arm once, each in a fresh process.
+/// Every arm once, each in a fresh process; the processes take turns of one slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Counted from 1 within its run.
     pub number: u32,
-    /// The order in which the arms ran, as indices into [`ScenarioRun::arms`].
+    /// The order in which the arms took their turns, as indices into [`ScenarioRun::arms`].
     pub order: Vec<usize>,
     /// What each arm's process brought back, in the order of [`ScenarioRun::arms`].
     pub cells: Vec<Cell>,
@@ -185,7 +198,7 @@ pub struct Block {
 pub enum Cell {
     /// Its raw slices.
     Measured {
-        /// In the order of time.
+        /// In the order of time: of the same place in two cells are two turns of one round.
         slices: Vec<Slice>,
     },
     /// Nothing usable. Its whole block is void.

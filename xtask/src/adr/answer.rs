@@ -1,7 +1,5 @@
 //! A record, answered from a results file and its criteria alone.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
 use verdict::schema::Results;
 use verdict::{Decision, Facts, Known, Record, decide};
@@ -27,8 +25,9 @@ impl Answer {
             scenarios: &scenarios,
             arms: &arms,
         };
-        let record = parsed(number, criteria, known)?;
-        let decision = decide(&results, &record, &facts(&results));
+        let mut record = parsed(number, criteria, known)?;
+        record.add_more_shards(&results.gauges);
+        let decision = decide(&results, &record, &Facts::of(&results));
         Ok(Self { results, decision })
     }
 
@@ -70,26 +69,4 @@ fn parsed(number: &str, criteria: &str, known: Known<'_>) -> Result<Record> {
         record.number
     );
     Ok(record)
-}
-
-/// The facts of the day it was measured, not of today: a dependency that has moved on does not make an old table false.
-fn facts(results: &Results) -> Facts {
-    // A crate that is locked twice is recorded as `1.0.0, 2.0.0`.
-    let versions = results.versions.iter().map(|(name, versions)| {
-        let versions = versions.split(", ").map(str::to_owned).collect();
-        (name.clone(), versions)
-    });
-    let said = |flag: &str| {
-        let mut words = results.command.split_whitespace();
-        words.find(|word| *word == flag)?;
-        words.next()?.parse::<u64>().ok()
-    };
-    // DashMap's own default, which the benchmark takes for production's where it is told nothing else.
-    let shards = u64::from(results.machine.cores) * 4;
-    Facts {
-        versions: versions.collect::<BTreeMap<_, _>>(),
-        tracked: said("--tracked"),
-        shards: said("--shards").or_else(|| shards.checked_next_power_of_two()),
-        shard_skew: None,
-    }
 }

@@ -10,8 +10,7 @@ use anyhow::Result;
 use verdict::schema::{Arm, Mode, Plan, Results, Role, ScenarioRun};
 use verdict::{Answer, Facts, Known, Next, Record, decide};
 
-use crate::bench::passes::block;
-use crate::bench::worker::Worker;
+use crate::bench::worker::{Entrant, Worker};
 
 /// The name that stands for it on the command line.
 pub(crate) const NAME: &str = "aa";
@@ -117,12 +116,14 @@ fn measured(
         ),
         (Arm::new("itself", Role::Candidate), 0.0),
     ];
+    let entrants = arms.each_ref().map(|(_, planted)| Entrant {
+        arm: "dashmap",
+        planted: Some(*planted),
+    });
     let blocks = numbers
-        .map(|number| {
+        .filter_map(|number| {
             let seed = seed ^ u64::from(pass) << 32 ^ u64::from(number) << 40;
-            block(number, arms.len(), seed, |arm, tokens| {
-                Some(worker.measure(SCENARIO, "dashmap", tokens, Some(arms[arm].1)))
-            })
+            worker.block(SCENARIO, &entrants, number, seed, || false)
         })
         .collect();
     ScenarioRun {

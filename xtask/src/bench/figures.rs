@@ -29,6 +29,8 @@ use crate::bench::worker::Scenario;
 
 /// Entries of the maps that are weighed.
 const ENTRIES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// The requests that scenarios track unless they say otherwise, of which the skew of the shards is taken.
+const REQUESTS: u64 = 1_024;
 /// Operations that allocations are counted over: requests come and go in a decode step about twice within them.
 const OPS: u64 = 1_000_000;
 /// Rounds that instructions are counted over, and those before: by then requests of a decode step begin to complete.
@@ -58,6 +60,13 @@ pub(crate) fn fill(root: &Path, scenarios: &[Scenario], results: &mut Results) {
             return;
         }
     }
+}
+
+/// How uneven the incumbent's shards are. `None` where it cannot be measured: no verdict waits for it.
+pub(crate) fn shard_skew(root: &Path) -> Option<f64> {
+    let programs = Programs::build(root).ok()?;
+    let entries = REQUESTS.to_string();
+    json(programs.figures("skew").args(["--entries", &entries])).ok()
 }
 
 fn latency(programs: &Programs, _: &[Scenario], results: &mut Results) -> Result<()> {
@@ -98,6 +107,7 @@ fn latency(programs: &Programs, _: &[Scenario], results: &mut Results) -> Result
             load,
             rate,
             samples: latencies.samples,
+            run_delay: latencies.run_delay,
             points: latencies.points,
         })
     });
@@ -112,6 +122,7 @@ fn latency(programs: &Programs, _: &[Scenario], results: &mut Results) -> Result
 #[derive(Deserialize)]
 struct Latencies {
     samples: u64,
+    run_delay: f64,
     points: Vec<LatencyPoint>,
 }
 

@@ -1,4 +1,4 @@
-//! Passes: blocks of processes, one for each arm, in a random order.
+//! Passes: blocks of processes, one for each arm.
 //!
 //! Every block is written to `results.json` when it is whole, so that an interrupted run loses one at most.
 
@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use verdict::schema::{Block, Cell, Results, ScenarioRun};
+use verdict::schema::{Block, Results, ScenarioRun};
 
-use crate::bench::worker::{Scenario, Worker};
+use crate::bench::worker::{Entrant, Scenario, Worker};
 
 pub(crate) struct Passes<'a> {
     worker: &'a Worker,
@@ -61,12 +61,10 @@ impl<'a> Passes<'a> {
             let done = u32::try_from(self.results.runs[run].blocks.len()).unwrap_or(u32::MAX);
             let progress = Progress::new(scenario, pass, done, blocks);
             for number in done + 1..=blocks {
-                let block = self.block(scenario, pass, number);
-                if self.stop.load(Ordering::Relaxed) {
-                    // A worker that Ctrl-C reached, too, has nothing to say of its arm.
+                let Some(block) = self.block(scenario, pass, number) else {
                     progress.clear();
                     return Ok(Err(Stopped));
-                }
+                };
                 self.results.runs[run].blocks.push(block);
                 self.save()?;
                 progress.advance();
@@ -101,15 +99,19 @@ impl<'a> Passes<'a> {
         runs.len() - 1
     }
 
-    fn block(&self, scenario: &Scenario, pass: u8, number: u32) -> Block {
+    /// `None` where it was stopped: a worker that Ctrl-C reached, too, has nothing to say of its arm.
+    fn block(&self, scenario: &Scenario, pass: u8, number: u32) -> Option<Block> {
         let seed = self.seed ^ u64::from(pass) << 32 ^ u64::from(number);
-        block(number, scenario.arms.len(), seed, |arm, tokens| {
-            let stopped = self.stop.load(Ordering::Relaxed);
-            (!stopped).then(|| {
-                self.worker
-                    .measure(&scenario.name, &scenario.arms[arm].name, tokens, None)
-            })
-        })
+        let stopped = || self.stop.load(Ordering::Relaxed);
+        let arms = scenario.arms.iter().map(|arm| Entrant {
+            arm: &arm.name,
+            planted: None,
+        });
+        let arms: Vec<Entrant<'_>> = arms.collect();
+        let block = self
+            .worker
+            .block(&scenario.name, &arms, number, seed, stopped);
+        block.filter(|_| !stopped())
     }
 
     pub(crate) fn save(&self) -> Result<()> {
@@ -125,29 +127,7 @@ impl<'a> Passes<'a> {
     }
 }
 
-/// One fresh process for each arm, in a random order, all on the same keys and tokens.
-pub(crate) fn block(
-    number: u32,
-    arms: usize,
-    seed: u64,
-    measure: impl Fn(usize, u64) -> Option<Cell>,
-) -> Block {
-    let mut seeds = fastrand::Rng::with_seed(seed);
-    let tokens = seeds.u64(..);
-    let mut order: Vec<usize> = (0..arms).collect();
-    seeds.shuffle(&mut order);
-    let mut cells = vec![None; arms];
-    for &arm in &order {
-        cells[arm] = measure(arm, tokens);
-    }
-    Block {
-        number,
-        order,
-        cells: cells.into_iter().flatten().collect(),
-    }
-}
-
-/// A line that is drawn between workers, and never while one measures.
+/// A line that is drawn between blocks, and never while one is measured.
 struct Progress {
     bar: ProgressBar,
     name: String,

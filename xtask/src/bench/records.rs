@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use verdict::{Facts, Known, Record, lock_versions};
+use verdict::schema::Gauges;
+use verdict::{Known, Record, lock_versions};
 
 use crate::bench::worker::Worker;
 use crate::flags::Bench;
@@ -79,14 +80,13 @@ fn is_about(record: &Record, name: &str) -> bool {
     matches!((record.number.as_str(), name), ("0003", "phase-state"))
 }
 
-pub(crate) fn facts(root: &Path, flags: &Bench) -> Result<Facts> {
-    let versions = versions(root)?;
-    Ok(Facts {
-        versions,
+/// What the caller says of production.
+pub(crate) fn gauges(flags: &Bench) -> Gauges {
+    Gauges {
         tracked: flags.tracked,
         shards: flags.shards.or_else(default_shards),
         shard_skew: None,
-    })
+    }
 }
 
 /// As DashMap sizes itself: four for each core, rounded up to a power of two.

@@ -1,18 +1,14 @@
 //! The worker: a binary of the package `benches`, a fresh process of which measures one arm.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use verdict::schema::{Arm, Cell, Slice};
-use wait_timeout::ChildExt;
+use verdict::schema::{Arm, Block, Cell};
 
-/// Many times what a worker takes.
-const HUNG: Duration = Duration::from_secs(20);
+use crate::bench::turns::{self, Turns};
 
 /// A scenario, as the worker describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +24,13 @@ pub(crate) struct Scenario {
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Setting {
     pub(crate) threads: u32,
+}
+
+/// What a process of a block is to measure.
+pub(crate) struct Entrant<'a> {
+    pub(crate) arm: &'a str,
+    /// Slows the arm down by this share of its time; as its role asks if there is none.
+    pub(crate) planted: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -100,70 +103,43 @@ impl Worker {
         Ok(failed == 0)
     }
 
-    /// Measures one arm in a fresh process, slowed down by a share of its time if one is `planted`, and otherwise as its role
-    /// asks. What goes wrong with it makes a void cell.
-    pub(crate) fn measure(
+    /// Every arm in a fresh process of its own, all on the same keys and tokens, taking turns in a random order. What goes
+    /// wrong with an arm makes its cell void. `None` if it was stopped.
+    pub(crate) fn block(
         &self,
         scenario: &str,
-        arm: &str,
+        arms: &[Entrant<'_>],
+        number: u32,
         seed: u64,
-        planted: Option<f64>,
-    ) -> Cell {
-        self.slices(scenario, arm, seed, planted).map_or_else(
-            |error| Cell::Void {
+        stopped: impl Fn() -> bool,
+    ) -> Option<Block> {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let tokens = seeds.u64(..);
+        let mut order: Vec<usize> = (0..arms.len()).collect();
+        seeds.shuffle(&mut order);
+        let command = |entrant: &Entrant<'_>| {
+            let mut command = self.command("measure");
+            command.args(["--scenario", scenario, "--arm", entrant.arm]);
+            command.args(["--seed", &tokens.to_string()]);
+            if let Some(extra) = entrant.planted {
+                command.args(["--planted", &extra.to_string()]);
+            }
+            command
+        };
+        let started = arms.iter().map(|entrant| Turns::start(command(entrant)));
+        let slices = turns::taken(started.collect(), &order, &stopped)?;
+        let cells = slices.into_iter().map(|slices| match slices {
+            Ok(slices) => Cell::Measured { slices },
+            Err(error) => Cell::Void {
                 reason: format!("{error:#}"),
-                seed,
+                seed: tokens,
             },
-            |slices| Cell::Measured { slices },
-        )
-    }
-
-    fn slices(
-        &self,
-        scenario: &str,
-        arm: &str,
-        seed: u64,
-        planted: Option<f64>,
-    ) -> Result<Vec<Slice>> {
-        let mut child = self
-            .command("measure")
-            .args([
-                "--scenario",
-                scenario,
-                "--arm",
-                arm,
-                "--seed",
-                &seed.to_string(),
-            ])
-            .args(
-                planted
-                    .iter()
-                    .flat_map(|extra| ["--planted".to_owned(), extra.to_string()]),
-            )
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("the worker did not start")?;
-        let Some(status) = child.wait_timeout(HUNG)? else {
-            child.kill()?;
-            child.wait()?;
-            anyhow::bail!("the worker hung, and was killed after {} s", HUNG.as_secs());
-        };
-        let said = |pipe: Option<&mut dyn Read>| {
-            let mut text = String::new();
-            pipe.map(|pipe| pipe.read_to_string(&mut text));
-            text
-        };
-        let (out, err) = (
-            said(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read)),
-            said(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read)),
-        );
-        ensure!(
-            status.success(),
-            "the worker crashed, {status}: {}",
-            err.lines().take(3).collect::<Vec<_>>().join(" ")
-        );
-        serde_json::from_str(&out).context("the worker brought back no slices")
+        });
+        Some(Block {
+            number,
+            order,
+            cells: cells.collect(),
+        })
     }
 
     fn command(&self, task: &str) -> Command {

@@ -6,18 +6,31 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::table::line_at;
+use crate::schema::{Gauges, Results};
 
 /// What the caller knows. What it does not know makes a criterion *not evaluated*, never *no*.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The versions of each crate, from [`lock_versions`].
     pub versions: BTreeMap<String, Vec<String>>,
-    /// The gauge of tracked entries, from production.
-    pub tracked: Option<u64>,
-    /// The shards of the incumbent, there.
-    pub shards: Option<u64>,
-    /// Entries of its fullest shard, over the mean.
-    pub shard_skew: Option<f64>,
+    /// What there is to watch.
+    pub gauges: Gauges,
+}
+
+impl Facts {
+    /// The facts of the day a run was made, not of today: a dependency that has moved on does not make an old table false.
+    #[must_use]
+    pub fn of(results: &Results) -> Self {
+        // A crate that is locked twice is recorded as `1.0.0, 2.0.0`.
+        let versions = results.versions.iter().map(|(name, versions)| {
+            let versions = versions.split(", ").map(str::to_owned).collect();
+            (name.clone(), versions)
+        });
+        Self {
+            versions: versions.collect(),
+            gauges: results.gauges,
+        }
+    }
 }
 
 /// A text that is no `Cargo.lock`.

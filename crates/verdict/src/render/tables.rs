@@ -163,14 +163,7 @@ pub(super) fn bytes(results: &Results) -> Table {
 
 pub(super) fn latency(results: &Results) -> Table {
     let mut table = Table::new(&[
-        "scenario",
-        "arm",
-        "load",
-        "operations",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
+        "scenario", "arm", "load", "steps", "p50", "p90", "p99", "p99.9",
     ]);
     for curve in &results.latency {
         let at = |percentile: f64| {
@@ -182,7 +175,11 @@ pub(super) fn latency(results: &Results) -> Table {
         table.rows.push(vec![
             one_line(&curve.scenario),
             one_line(&curve.arm),
-            format!("{:.0} %", curve.load * 100.0),
+            if curve.is_noisy() {
+                format!("{:.0} %, noisy", curve.load * 100.0)
+            } else {
+                format!("{:.0} %", curve.load * 100.0)
+            },
             grouped(&curve.samples.to_string()),
             at(50.0),
             at(90.0),

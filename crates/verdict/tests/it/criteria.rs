@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use verdict::criteria::{Kind, Version};
+use verdict::schema::Gauges;
 use verdict::{Known, Record, lock_versions};
 
 use crate::synthetic::{CRITERIA, KNOWN, record};
@@ -344,4 +345,34 @@ fn a_lock_file_names_every_version() {
         message.contains("Cargo.lock:1") && message.contains("cargo generate-lockfile"),
         "{message}"
     );
+}
+
+#[test]
+fn a_gauge_at_the_ceiling_makes_more_shards_a_candidate() {
+    let with = |tracked| {
+        let mut record = record();
+        let gauges = Gauges {
+            tracked,
+            shards: Some(8),
+            shard_skew: None,
+        };
+        let added = record.add_more_shards(&gauges);
+        (added, record)
+    };
+    assert_eq!(with(None).0, None);
+    assert_eq!(with(Some(4_095)).0, None);
+    for (tracked, name) in [
+        (4_096, "dashmap-shards=16"),
+        (100_000, "dashmap-shards=256"),
+    ] {
+        let (added, record) = with(Some(tracked));
+        assert_eq!(added.as_deref(), Some(name));
+        let last = record.candidates.last().unwrap();
+        assert_eq!((&*last.name, &*last.crate_name), (name, "dashmap"));
+        let compared = record.criteria.iter().any(|each| match &each.kind {
+            Kind::Bottleneck(bottleneck) => bottleneck.candidates.iter().any(|each| each == name),
+            _ => false,
+        });
+        assert!(compared, "{record:?}");
+    }
 }

@@ -346,17 +346,17 @@ fn versions_gauge_and_skew_answer_from_facts() {
         assert_eq!(stable.answer, answer, "{versions:?}");
     }
 
-    known.shards = Some(8);
+    known.gauges.shards = Some(8);
     for (tracked, answer) in [
         (4095, Answer::No),
         (4096, Answer::Yes),
         (u64::MAX, Answer::Yes),
     ] {
-        known.tracked = Some(tracked);
+        known.gauges.tracked = Some(tracked);
         assert_eq!(decision(&known).watched[0].answer, answer, "{tracked}");
     }
     for (skew, answer) in [(2.0, Answer::No), (2.1, Answer::Yes)] {
-        known.shard_skew = Some(skew);
+        known.gauges.shard_skew = Some(skew);
         let watched = &decision(&known).watched[1];
         assert_eq!(
             (watched.label.as_str(), watched.answer),

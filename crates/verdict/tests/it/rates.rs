@@ -122,6 +122,7 @@ fn dirty_data_ends_inconclusive_and_says_so() {
 fn eight_blocks_tell_a_fifth_from_nothing() {
     let quiet = Noise {
         layout: 0.006,
+        slice: 0.03,
         ..NOISE
     };
     let plan = Plan {

@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 use verdict::schema::{
-    AllocationFigure, BytesFigure, Cell, Figures, LatencyCurve, LatencyPoint, MapState, Results,
-    Role,
+    AllocationFigure, BytesFigure, Cell, Figures, Gauges, LatencyCurve, LatencyPoint, MapState,
+    Results, Role,
 };
 use verdict::{Decision, Facts, decide};
 
@@ -56,6 +56,7 @@ pub(crate) fn results() -> Results {
                 load,
                 rate: 1e6 * load,
                 samples: 2_000_000,
+                run_delay: if arm == "scc" { 0.05 } else { 0.001 },
                 points: nanos.iter().map(point).collect(),
             });
         }
@@ -87,8 +88,11 @@ pub(crate) fn results() -> Results {
 
 pub(crate) fn decision(results: &Results) -> Decision {
     let facts = Facts {
-        tracked: Some(1_200),
-        shards: Some(8),
+        gauges: Gauges {
+            tracked: Some(1_200),
+            shards: Some(8),
+            shard_skew: None,
+        },
         ..facts()
     };
     decide(results, &record(), &facts)

@@ -5,7 +5,8 @@ use std::f64::consts::TAU;
 
 use fastrand::Rng;
 use verdict::schema::{
-    Arm, Block, Cell, Figures, Machine, Mode, Plan, Results, Role, SCHEMA, ScenarioRun, Slice,
+    Arm, Block, Cell, Figures, Gauges, Machine, Mode, Plan, Results, Role, SCHEMA, ScenarioRun,
+    Slice,
 };
 use verdict::{Decision, Facts, Known, Next, Record, decide};
 
@@ -23,9 +24,11 @@ pub(crate) struct Noise {
     pub(crate) layout: f64,
     /// What a block has by the time of day, in all its processes.
     pub(crate) drift: f64,
-    /// What a slice has.
+    /// What a turn has, in the slices of all processes.
+    pub(crate) turn: f64,
+    /// What a slice has: the mean distance of a Laplace distribution, which has the tails that were seen.
     pub(crate) slice: f64,
-    /// The share of processes that a neighbour's burst slows, by a fifth to three fifths in half of their slices.
+    /// The share of blocks in which a neighbour's burst slows half of the slices, by a fifth to three fifths.
     pub(crate) bursts: f64,
     /// The share of the slices in a burst whose run delay shows it.
     pub(crate) seen: f64,
@@ -33,12 +36,13 @@ pub(crate) struct Noise {
     pub(crate) dirty: f64,
 }
 
-/// Rougher than the machine of `docs/methodology.md`, where an A/A' half-width of 0.2 to 0.7 % at 30 blocks means a
-/// layout of 0.3 to 1.1 %.
+/// A layout as rough as the roughest of the first prototypes, where an A/A' half-width of 0.2 to 0.7 % at 30 blocks means 0.3 to
+/// 1.1 %. Turns and slices are as 18 blocks of `decode-step` had them on a machine with busy neighbours.
 pub(crate) const NOISE: Noise = Noise {
-    layout: 0.015,
+    layout: 0.010,
     drift: 0.03,
-    slice: 0.02,
+    turn: 0.14,
+    slice: 0.045,
     bursts: 0.05,
     seen: 0.7,
     dirty: 0.03,
@@ -66,16 +70,21 @@ pub(crate) fn normal(rng: &mut Rng) -> f64 {
     radius * (TAU * rng.f64()).cos()
 }
 
+fn laplace(rng: &mut Rng) -> f64 {
+    let distance = -(1.0 - rng.f64()).ln();
+    if rng.bool() { distance } else { -distance }
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn cell(noise: Noise, mean: f64, rng: &mut Rng) -> Cell {
-    const NANOS: u64 = 25_000_000;
+fn cell(noise: Noise, mean: f64, turns: &[f64], burst: Option<f64>, rng: &mut Rng) -> Cell {
+    const NANOS: u64 = 5_000_000;
     let process = mean * (noise.layout * normal(rng)).exp();
-    let burst = (rng.f64() < noise.bursts).then(|| 1.2 + 0.4 * rng.f64());
-    let mut slice = || {
+    let mut slice = |turn: &f64| {
         let slowed = burst.filter(|_| rng.bool());
         let seen = slowed.is_some() && rng.f64() < noise.seen;
         let dirty = seen || rng.f64() < noise.dirty;
-        let nanos_per_op = process * slowed.unwrap_or(1.0) * (noise.slice * normal(rng)).exp();
+        let own = (noise.slice * laplace(rng)).exp();
+        let nanos_per_op = process * turn * slowed.unwrap_or(1.0) * own;
         Slice {
             ops: (NANOS as f64 / nanos_per_op) as u64,
             nanos: NANOS,
@@ -83,7 +92,7 @@ fn cell(noise: Noise, mean: f64, rng: &mut Rng) -> Cell {
             steal_ticks: 0,
         }
     };
-    let slices = (0..10).map(|_| slice()).collect();
+    let slices = turns.iter().map(&mut slice).collect();
     Cell::Measured { slices }
 }
 
@@ -100,9 +109,11 @@ pub(crate) fn extend(
         let block = 400.0 * (noise.drift * normal(rng)).exp();
         let mut order: Vec<usize> = (0..truth.len()).collect();
         rng.shuffle(&mut order);
+        let turns: Vec<f64> = (0..40).map(|_| (noise.turn * normal(rng)).exp()).collect();
+        let burst = (rng.f64() < noise.bursts).then(|| 1.2 + 0.4 * rng.f64());
         let cells = truth
             .iter()
-            .map(|(_, _, time)| cell(noise, time * block, rng))
+            .map(|(_, _, time)| cell(noise, time * block, &turns, burst, rng))
             .collect();
         run.blocks.push(Block {
             number,
@@ -156,6 +167,7 @@ pub(crate) fn empty_results(seed: u64, plan: Plan) -> Results {
             why: "valgrind is not installed".to_owned(),
             command: "apt-get install valgrind".to_owned(),
         },
+        gauges: Gauges::default(),
         notes: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process;
 
 use verdict::schema::{
-    Arm, Block, BytesFigure, Cell, Figures, Machine, MapState, Mode, Plan, Results, Role, SCHEMA,
-    ScenarioRun, Slice,
+    Arm, Block, BytesFigure, Cell, Figures, Gauges, Machine, MapState, Mode, Plan, Results, Role,
+    SCHEMA, ScenarioRun, Slice,
 };
 
 use crate::adr::{check, checked, documents, update};
@@ -162,7 +162,7 @@ pub(super) fn results() -> Results {
     Results {
         schema: SCHEMA.to_owned(),
         started: "2026-11-20 10:00 UTC".to_owned(),
-        command: "cargo xtask bench --adr 0003 --tracked 5000 --seed 3".to_owned(),
+        command: "cargo xtask bench --adr 0003 --tracked 3000 --seed 3".to_owned(),
         seed: 3,
         revision: "0123456789ab".to_owned(),
         machine: Machine {
@@ -187,6 +187,11 @@ pub(super) fn results() -> Results {
         ],
         allocations: not_measured("cargo test"),
         instructions: Figures::Measured(Vec::new()),
+        gauges: Gauges {
+            tracked: Some(3_000),
+            shards: Some(8),
+            shard_skew: Some(1.1),
+        },
         notes: Vec::new(),
     }
 }
