@@ -9,11 +9,10 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let criteria = include_str!("../tests/data/criteria.toml");
 //! # let json = include_str!("../tests/data/results.json");
-//! # let cargo_lock = "[[package]]\nname = \"papaya\"\nversion = \"0.2.5\"\n";
 //! let known = Known { scenarios: &["decode-step"], arms: &["dashmap", "papaya", "scc"] };
 //! let record = Record::parse("adr/0003-criteria.toml", criteria, known)?;
 //! let results = Results::from_json(json)?;
-//! let facts = Facts { versions: verdict::lock_versions(cargo_lock)?, ..Facts::default() };
+//! let facts = Facts::of(&results);
 //!
 //! let decision = decide(&results, &record, &facts);
 //! match &decision.next {

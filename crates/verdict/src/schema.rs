@@ -211,7 +211,11 @@ pub enum Cell {
 }
 
 /// A stretch of uninterrupted measuring, over all threads of the process.
+///
+/// In a file it is an array of its four numbers, in the order of the fields: a run has ten thousand slices, and repositories
+/// keep them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 4]", into = "[u64; 4]")]
 pub struct Slice {
     /// Operations of all threads together.
     pub ops: u64,
@@ -221,4 +225,26 @@ pub struct Slice {
     pub run_delay_nanos: u64,
     /// Ticks that the hypervisor gave to somebody else.
     pub steal_ticks: u64,
+}
+
+impl From<[u64; 4]> for Slice {
+    fn from([ops, nanos, run_delay_nanos, steal_ticks]: [u64; 4]) -> Self {
+        Self {
+            ops,
+            nanos,
+            run_delay_nanos,
+            steal_ticks,
+        }
+    }
+}
+
+impl From<Slice> for [u64; 4] {
+    fn from(slice: Slice) -> Self {
+        [
+            slice.ops,
+            slice.nanos,
+            slice.run_delay_nanos,
+            slice.steal_ticks,
+        ]
+    }
 }

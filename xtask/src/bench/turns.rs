@@ -131,7 +131,7 @@ mod tests {
         Turns::start(command)
     }
 
-    const SLICE: &str = r#"{"ops":1,"nanos":2,"run_delay_nanos":0,"steal_ticks":0}"#;
+    const SLICE: &str = "[1,2,0,0]";
 
     #[test]
     fn everybody_gets_every_turn_and_a_crash_voids_its_own_arm_alone() {
