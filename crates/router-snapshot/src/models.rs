@@ -1,0 +1,156 @@
+//! Which models are served, and by how many workers of each class: a persistent table.
+//!
+//! # Design
+//!
+//! 64 hash tables by hash of the name, each behind an `Arc`. A clone is one reference count; a change to a clone copies
+//! the 64 pointers and the one table that it touches, and shares the rest with the original.
+//!
+//! # Why
+//!
+//! Measured with names of 40 bytes, ns, a lookup at 1,000 / 10,000 models (with the load of the snapshot) and a change
+//! at 10,000, on a machine that others were using:
+//!
+//! | | lookup | change |
+//! |---|--:|--:|
+//! | one table, copied whole | 18 / 29 | all of it |
+//! | imbl's hash trie | 40 / 72 | 1,300 |
+//! | rpds's hash trie | 39 / 112 | 1,150 |
+//! | 64 shared tables | 31 / 41 | 2,000 |
+//! | 256 shared tables | 22 / 34 | 2,400 |
+//!
+//! A trie follows a pointer for every five bits of the hash, and lookups are for every request. 256 tables make the
+//! change of a small table dear, since all their counts are written.
+//!
+//! # Invariants
+//!
+//! - A model is in the table exactly if a worker names it, healthy or not.
+
+use std::array;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use state_map::DefaultHashBuilder;
+
+use crate::RouterClass;
+use crate::router::CLASSES;
+
+const TABLES: usize = 64;
+
+#[derive(Clone)]
+struct Model {
+    name: Arc<str>,
+    /// Workers that name it, healthy or not.
+    workers: u32,
+    served: Classes,
+}
+
+/// How many healthy workers there are of each class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes([u32; CLASSES]);
+
+impl Classes {
+    pub(crate) fn add(&mut self, class: RouterClass) {
+        self.0[class.index()] += 1;
+    }
+
+    pub(crate) fn remove(&mut self, class: RouterClass) {
+        self.0[class.index()] -= 1;
+    }
+
+    pub(crate) fn has(&self, class: RouterClass) -> bool {
+        self.0[class.index()] > 0
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Models {
+    hasher: DefaultHashBuilder,
+    tables: Arc<[Arc<HashTable<Model>>; TABLES]>,
+    count: usize,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        let empty = Arc::default();
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            tables: Arc::new(array::from_fn(|_| Arc::clone(&empty))),
+            count: 0,
+        }
+    }
+}
+
+/// By bits that a table does not choose its slots by.
+fn table_of(hash: u64) -> usize {
+    (hash >> 32) as usize % TABLES
+}
+
+impl Models {
+    #[inline]
+    pub(crate) fn served(&self, name: &str) -> Option<&Classes> {
+        let hash = self.hasher.hash_one(name);
+        let model = self.tables[table_of(hash)].find(hash, |model| &*model.name == name)?;
+        Some(&model.served)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tables
+            .iter()
+            .flat_map(|table| table.iter())
+            .map(|model| &model.name)
+    }
+
+    /// A worker of a class has come that names this model.
+    pub(crate) fn add(&mut self, name: &Arc<str>, class: RouterClass, healthy: bool) {
+        let (table, entry_hash) = self.table(name);
+        let (table, hasher) = table;
+        let entry = table.entry(
+            entry_hash,
+            |model| model.name == *name,
+            |model| hasher.hash_one(&*model.name),
+        );
+        let fresh = matches!(entry, Entry::Vacant(_));
+        let mut model = entry.or_insert_with(|| Model {
+            name: Arc::clone(name),
+            workers: 0,
+            served: Classes::default(),
+        });
+        let model = model.get_mut();
+        model.workers += 1;
+        if healthy {
+            model.served.add(class);
+        }
+        self.count += usize::from(fresh);
+    }
+
+    /// A worker has gone that had been added.
+    pub(crate) fn remove(&mut self, name: &Arc<str>, class: RouterClass, healthy: bool) {
+        let ((table, _), hash) = self.table(name);
+        let Ok(mut entry) = table.find_entry(hash, |model| model.name == *name) else {
+            return;
+        };
+        let model = entry.get_mut();
+        if healthy {
+            model.served.remove(class);
+        }
+        model.workers -= 1;
+        if model.workers == 0 {
+            entry.remove();
+            self.count -= 1;
+        }
+    }
+
+    /// The table of a name, no longer shared with anybody.
+    fn table(&mut self, name: &str) -> ((&mut HashTable<Model>, &DefaultHashBuilder), u64) {
+        let hash = self.hasher.hash_one(name);
+        let tables = Arc::make_mut(&mut self.tables);
+        let table = Arc::make_mut(&mut tables[table_of(hash)]);
+        ((table, &self.hasher), hash)
+    }
+}
