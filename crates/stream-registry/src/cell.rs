@@ -214,11 +214,20 @@ impl<T> StreamCell<T> {
     /// The registrant goes without having received an answer.
     pub(crate) fn abandon(&self) {
         let mut state = sync::lock(&self.state);
+        let own = state.registrant.take();
         let remains = state.end(self.id, || StreamError::Cancelled);
         let unreceived = mem::replace(&mut state.answer, Answer::Received);
-        let waker = state.registrant.take();
         drop(state);
-        drop((remains, waker, unreceived));
+        drop((remains, own, unreceived));
+    }
+
+    /// The claimant goes, which ends the stream if nobody else has.
+    pub(crate) fn let_go(&self, why: StreamError) {
+        let mut state = sync::lock(&self.state);
+        let own = state.claimant.take();
+        let remains = state.end(self.id, || why);
+        drop(state);
+        drop((remains, own));
     }
 
     pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Result<T, StreamError>> {

@@ -23,7 +23,7 @@ struct Guard<T>(Arc<StreamCell<T>>);
 
 impl<T> Drop for Guard<T> {
     fn drop(&mut self) {
-        drop(self.0.end(StreamError::ClaimDropped));
+        self.0.let_go(StreamError::ClaimDropped);
     }
 }
 
@@ -71,7 +71,7 @@ impl<T> Claim<T> {
     /// Answers the registrant with [`StreamError::Failed`]. Does nothing to a stream that has ended meanwhile.
     pub fn fail(self, reason: impl Into<String>) {
         let reason = reason.into();
-        drop(self.guard.0.end(StreamError::Failed { reason }));
+        self.guard.0.let_go(StreamError::Failed { reason });
     }
 
     /// Resolves when the stream ends without this claim's doing: cancelled, by itself or with its instance, or left by

@@ -54,3 +54,27 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Input::{Claim, End, Establish},
+        Stage::{Claimed, Ended, Established, Pending},
+    };
+
+    #[test]
+    fn a_life() {
+        let table = [
+            (Pending, [Some(Claimed), None, Some(Ended)]),
+            (Claimed, [None, Some(Established), Some(Ended)]),
+            (Established, [None, None, Some(Ended)]),
+            (Ended, [None, None, None]),
+        ];
+        for (stage, after) in table {
+            assert_eq!(
+                [Claim, Establish, End].map(|input| stage.step(input)),
+                after
+            );
+        }
+    }
+}

@@ -229,7 +229,11 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
                     Stage::Claimed => stats.claimed += 1,
                     Stage::Established | Stage::Ended => stats.established += 1,
                 }
-                instances.extend(instance.cloned());
+                if let Some(instance) = instance
+                    && !instances.contains(instance)
+                {
+                    instances.insert(instance.clone());
+                }
             });
         });
         stats.instances = instances.len();
