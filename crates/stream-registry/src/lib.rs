@@ -18,7 +18,7 @@
 //!
 //! # Invariants
 //!
-//! - A stream ends once, and the one who ends it takes it out of the map and tells both sides.
+//! - A stream ends once, and whoever ends it takes it out of the map and tells both sides.
 //! - A registrant gets exactly one answer.
 
 #![forbid(unsafe_code)]
