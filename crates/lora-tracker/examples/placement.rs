@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use lora_tracker::{LoraEvent, LoraTracker, TrackerConfig};
+use lora_tracker::{LoraEvent, LoraTracker, TrackerConfig, WorkerSlots};
 
 const SAMPLE: &[u8] = include_bytes!("placement.jsonl");
 
@@ -36,12 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", serde_json::to_string_pretty(&tracker.view())?);
     if let Some(name) = asked {
         let candidates = tracker.candidates(&name);
-        let least = candidates.iter().min_by_key(|(_, slots)| slots.loaded);
+        let least = candidates.iter().min_by_key(|each| each.slots.loaded);
+        let then = if candidates.are_loaded() {
+            "has it"
+        } else {
+            "has to load it"
+        };
         match least {
-            Some((worker, _)) if candidates.are_loaded() => {
-                println!("{name} goes to {worker}, which has it")
-            }
-            Some((worker, _)) => println!("{name} goes to {worker}, which has to load it"),
+            Some(WorkerSlots { worker, .. }) => println!("{name} goes to {worker}, which {then}"),
             None => println!("{name} goes nowhere: no worker has a free slot"),
         }
     }

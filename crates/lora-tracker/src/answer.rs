@@ -14,7 +14,7 @@ use std::sync::Arc;
 use published::Reading;
 use worker_id::WorkerWithDpRank;
 
-use crate::snapshot::{Adapter, Row, Slots, Snapshot};
+use crate::snapshot::{Adapter, Snapshot, WorkerSlots};
 
 /// The workers that have an adapter: a slice, in order. Empty if there is none.
 ///
@@ -73,7 +73,7 @@ impl Workers {
 }
 
 impl<'a> IntoIterator for &'a Workers {
-    type Item = (WorkerWithDpRank, Slots);
+    type Item = &'a WorkerSlots;
     type IntoIter = WorkerIter<'a>;
 
     #[inline]
@@ -129,7 +129,7 @@ impl Candidates {
 }
 
 impl<'a> IntoIterator for &'a Candidates {
-    type Item = (WorkerWithDpRank, Slots);
+    type Item = &'a WorkerSlots;
     type IntoIter = WorkerIter<'a>;
 
     #[inline]
@@ -172,14 +172,14 @@ impl fmt::Debug for Loras {
 /// Walks workers of one snapshot.
 #[derive(Clone, Debug)]
 pub struct WorkerIter<'a> {
-    rows: &'a [Option<Row>],
+    rows: &'a [Option<WorkerSlots>],
     walk: Walk<'a>,
 }
 
 #[derive(Clone, Debug)]
 enum Walk<'a> {
-    All(slice::Iter<'a, Option<Row>>),
-    WithRoom(slice::Iter<'a, Option<Row>>),
+    All(slice::Iter<'a, Option<WorkerSlots>>),
+    WithRoom(slice::Iter<'a, Option<WorkerSlots>>),
     WithRoomAmong(slice::Iter<'a, usize>),
 }
 
@@ -205,19 +205,18 @@ impl<'a> WorkerIter<'a> {
     }
 }
 
-impl Iterator for WorkerIter<'_> {
-    type Item = (WorkerWithDpRank, Slots);
+impl<'a> Iterator for WorkerIter<'a> {
+    type Item = &'a WorkerSlots;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let with_room = |row: &&Row| row.slots.has_room();
-        let row = match &mut self.walk {
+        let with_room = |row: &&WorkerSlots| row.slots.has_room();
+        match &mut self.walk {
             Walk::All(rows) => rows.flatten().next(),
             Walk::WithRoom(rows) => rows.flatten().find(with_room),
             Walk::WithRoomAmong(places) => places
                 .filter_map(|place| self.rows.get(*place)?.as_ref())
                 .find(with_room),
-        }?;
-        Some((row.worker, row.slots))
+        }
     }
 }

@@ -62,7 +62,7 @@ pub use crate::{
     error::{NameRule, Rejected},
     event::{LoraEvent, LoraInfo, MAX_NAME_LEN},
     map::{DefaultLoraMap, LoraMap, LoraSession, StateMapSession, WorkerEntry},
-    snapshot::Slots,
+    snapshot::{Slots, WorkerSlots},
     tracker::LoraTracker,
     view::LoraView,
 };

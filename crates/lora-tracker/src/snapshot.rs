@@ -50,15 +50,17 @@ impl Slots {
     }
 }
 
-/// A worker in the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    pub(crate) worker: WorkerWithDpRank,
-    pub(crate) slots: Slots,
+/// A worker, with its incarnation, and its slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerSlots {
+    /// The worker.
+    pub worker: WorkerWithDpRank,
+    /// How many adapters it has, and can hold.
+    pub slots: Slots,
 }
 
-impl Row {
-    /// Equal in all that a reader sees, the incarnation included.
+impl WorkerSlots {
+    /// Equal in all that a reader sees, the incarnation included, which `==` leaves out.
     fn is(&self, other: &Self) -> bool {
         self.worker.same_incarnation(&other.worker) && self.slots == other.slots
     }
@@ -145,17 +147,17 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) total_slots: u64,
     pub(crate) workers: usize,
-    rows: Vec<Option<Row>>,
+    rows: Vec<Option<WorkerSlots>>,
     adapters: IndexMap<Arc<str>, Arc<Adapter>, DefaultHashBuilder>,
 }
 
 impl Snapshot {
-    pub(crate) fn rows(&self) -> &[Option<Row>] {
+    pub(crate) fn rows(&self) -> &[Option<WorkerSlots>] {
         &self.rows
     }
 
     #[inline]
-    pub(crate) fn row(&self, place: usize) -> Option<&Row> {
+    pub(crate) fn row(&self, place: usize) -> Option<&WorkerSlots> {
         self.rows.get(place)?.as_ref()
     }
 
@@ -189,13 +191,19 @@ impl Snapshot {
     }
 
     /// Sets what stands at a place, and corrects the totals.
-    pub(crate) fn set_row(&mut self, place: usize, row: Option<Row>, touched: &mut Touched) {
+    pub(crate) fn set_row(
+        &mut self,
+        place: usize,
+        row: Option<WorkerSlots>,
+        touched: &mut Touched,
+    ) {
         if place >= self.rows.len() {
             self.rows.resize_with(place + 1, || None);
         }
         let old = std::mem::replace(&mut self.rows[place], row);
-        let capacity =
-            |row: Option<Row>| u64::from(row.and_then(|row| row.slots.capacity).unwrap_or(0));
+        let capacity = |row: Option<WorkerSlots>| {
+            u64::from(row.and_then(|row| row.slots.capacity).unwrap_or(0))
+        };
         self.total_slots = self.total_slots - capacity(old) + capacity(row);
         self.workers = self.workers - usize::from(old.is_some()) + usize::from(row.is_some());
         touched.places.push(place);

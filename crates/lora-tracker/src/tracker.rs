@@ -195,8 +195,8 @@ impl<M: LoraMap> LoraTracker<M> {
     /// One load, and one lookup in the map; allocates nothing.
     #[must_use]
     pub fn worker_slots(&self, worker: &WorkerWithDpRank) -> Option<Slots> {
-        // The snapshot first: a place that is found after it was loaded and is not the worker's there was taken away, or
-        // given, by a change that has come in between. And then there was an instant without the worker.
+        // A place that is not this worker's in this snapshot was given to it, or taken away, by a change in between: so
+        // there was an instant without the worker.
         let snapshot = self.published.load();
         let WorkerEntry(place) = self.map.open().find(worker)?;
         let row = snapshot.row(place)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use worker_id::WorkerWithDpRank;
 
 use crate::answer::WorkerIter;
-use crate::snapshot::{Adapter, Slots, Snapshot};
+use crate::snapshot::{Adapter, Snapshot, WorkerSlots};
 
 /// All adapters and workers at one instant. Clones are the same view.
 ///
@@ -49,14 +49,14 @@ impl LoraView {
     }
 
     /// The workers that have an adapter, in order.
-    #[must_use]
+    #[must_use = "it is the answer"]
     pub fn loaded_workers(&self, name: &str) -> &[WorkerWithDpRank] {
         self.0.adapter(name).map_or(&[], Adapter::workers)
     }
 
-    fn sorted_workers(&self) -> Vec<(WorkerWithDpRank, Slots)> {
+    fn sorted_workers(&self) -> Vec<&WorkerSlots> {
         let mut workers: Vec<_> = self.workers().collect();
-        workers.sort_unstable_by_key(|(worker, _)| *worker);
+        workers.sort_unstable_by_key(|row| row.worker);
         workers
     }
 
@@ -119,10 +119,10 @@ mod written {
                 generation: self.generation(),
                 total_slots: self.total_slots(),
                 workers: workers
-                    .map(|(worker, slots)| Worker {
-                        worker,
-                        loaded: slots.loaded,
-                        capacity: slots.capacity,
+                    .map(|row| Worker {
+                        worker: row.worker,
+                        loaded: row.slots.loaded,
+                        capacity: row.slots.capacity,
                     })
                     .collect(),
                 loras: loras

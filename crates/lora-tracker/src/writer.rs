@@ -30,7 +30,7 @@ use worker_id::WorkerWithDpRank;
 
 use crate::departed::Departed;
 use crate::map::{LoraSession, WorkerEntry};
-use crate::snapshot::{Adapter, Row, Slots, Snapshot, Touched, shrink};
+use crate::snapshot::{Adapter, Slots, Snapshot, Touched, WorkerSlots, shrink};
 use crate::{LoraEvent, LoraInfo};
 
 #[derive(Debug, Default)]
@@ -258,7 +258,7 @@ impl<S: LoraSession> Change<'_, S> {
             loaded: 0,
             capacity: self.context.default_capacity,
         };
-        let row = Row {
+        let row = WorkerSlots {
             worker: *worker,
             slots,
         };
@@ -270,7 +270,7 @@ impl<S: LoraSession> Change<'_, S> {
     }
 
     fn leave(&mut self, place: usize) {
-        let Some(&Row { worker, .. }) = self.snapshot.row(place) else {
+        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
         for name in mem::take(&mut self.records[place]).adapters {
@@ -286,7 +286,7 @@ impl<S: LoraSession> Change<'_, S> {
     }
 
     fn load(&mut self, place: usize, name: &Arc<str>) {
-        let Some(&Row { worker, .. }) = self.snapshot.row(place) else {
+        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
         let name = Arc::clone(self.snapshot.name(name).unwrap_or(name));
@@ -302,7 +302,7 @@ impl<S: LoraSession> Change<'_, S> {
     }
 
     fn unload(&mut self, place: usize, name: &Arc<str>) {
-        let Some(&Row { worker, .. }) = self.snapshot.row(place) else {
+        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
         if self.records[place].adapters.remove(name) {

@@ -143,18 +143,18 @@ fn run<M: LoraMap>(tracker: &LoraTracker<M>, op: &Op) -> Ret {
         Op::LoadedWorkers(name) => Ret::Workers(shown(&tracker.loaded_workers(name))),
         Op::Free => {
             let free = tracker.workers_with_free_slots();
-            let mut free: Vec<_> = free.iter().map(|(worker, _)| worker.to_string()).collect();
+            let mut free: Vec<_> = free.iter().map(|each| each.worker.to_string()).collect();
             free.sort_unstable();
             Ret::Workers(free)
         }
         Op::View => {
             let view = tracker.view();
             let mut workers: Vec<_> = view.workers().collect();
-            workers.sort_unstable_by_key(|(worker, _)| *worker);
+            workers.sort_unstable_by_key(|each| each.worker);
             Ret::View(
                 view.generation(),
                 NAMES.map(|name| shown(view.loaded_workers(name))).to_vec(),
-                workers.into_iter().map(|(_, slots)| slots.loaded).collect(),
+                workers.into_iter().map(|each| each.slots.loaded).collect(),
             )
         }
     }

@@ -7,6 +7,7 @@ use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
 use lora_tracker::{
     LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, Slots, TrackerConfig, WorkerEntry,
+    WorkerSlots,
 };
 use quanta::Clock;
 use state_map::model::{AdversarialMap, ReferenceMap};
@@ -62,13 +63,13 @@ fn left(worker: WorkerWithDpRank) -> LoraEvent {
 
 /// Both indexes agree.
 fn check(view: &LoraView) {
-    for (worker, slots) in view.workers() {
+    for &WorkerSlots { worker, slots } in view.workers() {
         let having = view
             .loras()
             .filter(|(_, workers)| workers.contains(&worker));
         assert_eq!(having.count(), slots.loaded, "{view:?}");
     }
-    let there = |worker| view.workers().any(|(other, _)| other == worker);
+    let there = |worker| view.workers().any(|other| other.worker == worker);
     for (name, workers) in view.loras() {
         assert!(
             !workers.is_empty() && workers.iter().all(|worker| there(*worker)),

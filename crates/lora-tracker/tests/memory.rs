@@ -32,12 +32,12 @@ fn a_hundred_thousand_pairs<M: LoraMap + Default>() {
             (0..EACH).map(|at| LoraInfo::new(&*names[(first * 7 + at * 10) % NAMES], Some(128)));
         tracker.replace_worker(worker, None, held).unwrap();
     }
-    let pairs = WORKERS as usize * EACH;
+    let pairs = usize::try_from(WORKERS).unwrap() * EACH;
     assert_eq!(
         tracker
             .workers()
             .iter()
-            .map(|(_, slots)| slots.loaded)
+            .map(|each| each.slots.loaded)
             .sum::<usize>(),
         pairs
     );

@@ -8,7 +8,9 @@ mod naive;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, Slots, TrackerConfig};
+use lora_tracker::{
+    LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, Slots, TrackerConfig, WorkerSlots,
+};
 use naive::Naive;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -147,11 +149,11 @@ fn assert_alike<M: LoraMap>(
     workers: &[WorkerWithDpRank],
     names: &[&str],
 ) {
-    let set = |items: &mut dyn Iterator<Item = (WorkerWithDpRank, Slots)>| {
+    let set = |items: &mut dyn Iterator<Item = &WorkerSlots>| {
         let mut met = 0;
         let set: BTreeSet<_> = items
             .inspect(|_| met += 1)
-            .map(|(worker, slots)| (worker.to_string(), slots.loaded, slots.capacity))
+            .map(|WorkerSlots { worker, slots }| (worker.to_string(), slots.loaded, slots.capacity))
             .collect();
         assert_eq!(met, set.len(), "a worker is met once");
         set

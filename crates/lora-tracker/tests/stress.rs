@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use linearize::Rng;
-use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView};
+use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, WorkerSlots};
 use worker_id::WorkerWithDpRank;
 
 backends::on_every_backend! { every_answer_holds_while_writers_write }
@@ -60,8 +60,8 @@ fn write<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng) -> bool {
         7 => tracker
             .apply_batch([LoraEvent::WorkerLeft { worker }, loaded("a")])
             .unwrap(),
-        8..12 => tracker.apply(loaded(*rng.pick(&NAMES))).unwrap(),
-        _ => tracker.apply(unloaded(*rng.pick(&NAMES))).unwrap(),
+        8..12 => tracker.apply(loaded(rng.pick(&NAMES))).unwrap(),
+        _ => tracker.apply(unloaded(rng.pick(&NAMES))).unwrap(),
     }
 }
 
@@ -77,7 +77,7 @@ fn check_view(view: &LoraView) {
     }
     let mut total = 0;
     let mut met = 0;
-    for (worker, slots) in view.workers() {
+    for &WorkerSlots { worker, slots } in view.workers() {
         met += 1;
         assert_eq!(
             slots.loaded,
@@ -107,7 +107,7 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
             }
         }
         2 => {
-            for (worker, slots) in &tracker.workers_with_free_slots() {
+            for &WorkerSlots { worker, slots } in &tracker.workers_with_free_slots() {
                 assert!(slots.has_room() && slots.capacity == Some(capacity(worker)));
             }
         }
@@ -115,7 +115,7 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
             let candidates = tracker.candidates(name);
             let first = candidates.iter().next();
             assert!(first.is_some() || !candidates.are_loaded());
-            for (worker, slots) in &candidates {
+            for &WorkerSlots { worker, slots } in &candidates {
                 assert!(slots.has_room() && slots.capacity == Some(capacity(worker)));
                 assert!(slots.loaded > 0 || !candidates.are_loaded());
             }

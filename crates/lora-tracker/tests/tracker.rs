@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lora_tracker::{
     Candidates, LoadedWorkers, LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, Loras,
-    MAX_NAME_LEN, NameRule, Slots, TrackerConfig, Workers,
+    MAX_NAME_LEN, NameRule, Slots, TrackerConfig, WorkerSlots, Workers,
 };
 use quanta::Clock;
 use static_assertions::assert_impl_all;
@@ -69,10 +69,10 @@ fn slots(loaded: usize, capacity: Option<u32>) -> Option<Slots> {
     Some(Slots { loaded, capacity })
 }
 
-fn ids<'a>(workers: impl IntoIterator<Item = (WorkerWithDpRank, Slots)> + 'a) -> Vec<u64> {
+fn ids<'a>(workers: impl IntoIterator<Item = &'a WorkerSlots>) -> Vec<u64> {
     let mut ids: Vec<_> = workers
         .into_iter()
-        .map(|(worker, _)| worker.worker_id)
+        .map(|each| each.worker.worker_id)
         .collect();
     ids.sort_unstable();
     ids
@@ -218,7 +218,10 @@ fn candidates_are_those_that_have_it_or_else_those_with_room<M: LoraMap + Defaul
     let some = tracker.candidates("a");
     assert!(some.are_loaded());
     assert!(
-        some.iter().eq([(w(3), slots(1, Some(2)).unwrap())]),
+        some.iter().eq([&WorkerSlots {
+            worker: w(3),
+            slots: slots(1, Some(2)).unwrap()
+        }]),
         "the other is full"
     );
     tracker.apply(loaded(w(3), "b", None)).unwrap();
