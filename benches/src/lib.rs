@@ -17,4 +17,5 @@ pub mod figures;
 pub mod latency;
 pub mod measure;
 pub mod phase_state;
+pub mod routers;
 pub mod scenario;
