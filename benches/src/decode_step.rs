@@ -17,8 +17,8 @@ use phase_state::{
 use serde::Serialize;
 
 use crate::baselines::phases::ReferencePhases;
-use crate::phase_state::{OnMap, on_map};
-use crate::scenario::{Setting, Share, Shares};
+use crate::phase_state::{OnMap, Setting, on_map};
+use crate::scenario::{Share, Shares};
 
 const START: u32 = 151_667;
 const END: u32 = 151_668;

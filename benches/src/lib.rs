@@ -16,6 +16,7 @@ pub mod decode_step;
 pub mod figures;
 pub mod latency;
 pub mod measure;
+mod phase_scenarios;
 pub mod phase_state;
 pub mod routers;
 pub mod scenario;

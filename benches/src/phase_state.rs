@@ -17,7 +17,7 @@ use phase_state::{
 use state_map::{DashMapBackend, DefaultHashBuilder};
 
 use crate::baselines::phases::ReferencePhases;
-use crate::scenario::{COUNTING, Setting, Share, Shares, map_of};
+use crate::scenario::{Share, Shares, map_of};
 
 const START: u32 = 151_667;
 /// Tokens of a step, and of a round: short, so that a slice ends where it should.
@@ -27,6 +27,29 @@ const ROUND: usize = 1_024;
 const STREAM: usize = 16_384;
 /// Shards of the map whose keys all fall on one.
 const SHARDS: usize = 8;
+
+/// What varies between scenarios of one operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// Threads that operate at once.
+    pub threads: u32,
+    /// Requests that are tracked, over all threads.
+    pub requests: u64,
+    /// Of so many tokens one has a sample; 0 for none.
+    pub one_sample_in: u64,
+    /// Whether few requests get most of the tokens, by Zipf's law with 0.99, or all the same.
+    pub zipf: bool,
+    /// Of 100 operations so many replace a request by a new one.
+    pub churn_percent: u32,
+    /// The shards of a map that has shards; as many as it likes by itself if `None`.
+    pub shards: Option<usize>,
+    /// Whether all keys fall on one shard.
+    pub one_shard: bool,
+}
+
+/// The name of the arm that is papaya with a counter planted that all tokens bump: what the ratios at two threads and more
+/// are there to catch.
+pub const COUNTING: &str = "papaya-counting";
 
 /// Markers as a published reasoning model has them, and a budget that no run uses up.
 pub fn config() -> PhaseRouterConfig {
@@ -95,7 +118,12 @@ pub(crate) trait OnMap {
 }
 
 pub(crate) fn on_map(arm: &str, setting: &Setting, what: impl OnMap) -> Result<Shares> {
-    Ok(match (map_of(arm), setting.shards) {
+    let map = if arm == COUNTING {
+        "papaya"
+    } else {
+        map_of(arm)
+    };
+    Ok(match (map, setting.shards) {
         ("dashmap", _) if setting.one_shard => {
             let map = DashMapBackend::<RequestKey, PhaseEntry, _>::with_capacity_hasher_and_shards(
                 0,

@@ -4,34 +4,29 @@
 //! Changes come so many a second by the clock, which is read once a round, and are the first thread's; its share of the time
 //! that they take is measured with the rest.
 
-use std::fmt::Write as _;
+mod whole;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use http::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use router_snapshot::{
     DashMapRouters, PapayaRouters, Role as WorkerRole, Router, RouterClass, RouterManager,
     RouterMap, RouterMode, RwLockRouters, SccRouters, Selection, WorkerSpec,
 };
-use serde::{Deserialize, Serialize};
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
+use self::whole::{Joining, Routing};
 use crate::baselines::routers::PublishedRouters;
-use crate::scenario::{AGAIN, PLANTED, Share, Shares, map_of};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps};
 
 /// The requests of a thread, made beforehand.
 const REQUESTS: usize = 1_024;
 /// Selections of a round; fewer where all routers are looked at for each.
 const ROUND: usize = 256;
 const SCANNED_A_ROUND: usize = 2_048;
-/// Requests of a round that are whole.
-const WHOLE: usize = 16;
 /// Workers of a model.
 const WORKERS_PER_MODEL: u64 = 4;
 
@@ -50,7 +45,7 @@ enum Work {
 
 /// An operation on a fleet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fleet {
+struct Fleet {
     work: Work,
     threads: u32,
     routers: usize,
@@ -58,22 +53,8 @@ pub struct Fleet {
     changes_a_second: u32,
 }
 
-/// A fleet with the name of its scenario, what it stands for, and whether it decides the record.
-#[derive(Clone, Debug)]
-pub struct Named {
-    /// The name.
-    pub name: String,
-    /// What it stands for.
-    pub what: String,
-    /// Whether it is a whole operation.
-    pub gating: bool,
-    /// The fleet.
-    pub fleet: Fleet,
-}
-
-/// All fleets, on a machine with so many cores.
-#[must_use]
-pub fn all(cores: u32) -> Vec<Named> {
+/// The scenarios, on a machine with so many cores.
+pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let select = Fleet {
         work: Work::Select { named: false },
         threads: cores,
@@ -122,11 +103,14 @@ pub fn all(cores: u32) -> Vec<Named> {
                 format!("{what}; {variation}"),
             )
         };
-        all.push(Named {
+        all.push(Scenario {
             name,
-            what,
+            adr: "0007",
             gating,
-            fleet,
+            what,
+            threads: fleet.threads,
+            arms: fleet.arms(),
+            build: Arc::new(move |arm, seed| fleet.shares(arm, seed)),
         });
     };
 
@@ -201,15 +185,7 @@ pub fn all(cores: u32) -> Vec<Named> {
 }
 
 impl Fleet {
-    /// Threads that operate at once.
-    #[must_use]
-    pub fn threads(&self) -> u32 {
-        self.threads
-    }
-
-    /// What is compared.
-    #[must_use]
-    pub fn arms(&self) -> Vec<Arm> {
+    fn arms(&self) -> Vec<Arm> {
         match self.work {
             Work::Select { .. } => vec![
                 Arm::new("snapshot", Role::Incumbent),
@@ -220,23 +196,11 @@ impl Fleet {
                 Arm::new("snapshot", Role::Incumbent),
                 Arm::new("scan", Role::Reference),
             ],
-            Work::Route | Work::Join => vec![
-                Arm::new("dashmap", Role::Incumbent),
-                Arm::new(AGAIN, Role::IncumbentAgain),
-                Arm::new(PLANTED, Role::Planted { extra: 0.10 }),
-                Arm::new("papaya", Role::Candidate),
-                Arm::new("scc", Role::Candidate),
-                Arm::new("rwlock", Role::Baseline),
-            ],
+            Work::Route | Work::Join => maps(),
         }
     }
 
-    /// The shares of all threads of an arm.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such arm.
-    pub fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
+    fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
         Ok(match (self.work, map_of(arm)) {
             (Work::Select { .. } | Work::Register, "snapshot") => {
                 self.choosing(self.manager::<DashMapRouters>(), ROUND, seed)
@@ -529,215 +493,5 @@ impl<C: Choosing> Share for Registering<C> {
         }
         assert_eq!(self.chooser.choose(None, true), Some(true));
         self.round as u64
-    }
-}
-
-/// A gateway's part of a request before it is sent on.
-struct Routing<M> {
-    manager: Arc<RouterManager<dyn Router, M>>,
-    fleet: Fleet,
-    requests: Vec<Incoming>,
-    at: usize,
-    changes: Changes,
-    newcomer: u64,
-}
-
-struct Incoming {
-    headers: HeaderMap,
-    model: u64,
-    session: u64,
-}
-
-impl Incoming {
-    fn new(fleet: Fleet, rng: &mut fastrand::Rng) -> Self {
-        let model_number = rng.u64(..fleet.models);
-        let session = rng.u64(..);
-        let mut headers = HeaderMap::new();
-        let mut put = |name: HeaderName, value: &str| {
-            headers.insert(name, HeaderValue::from_str(value).expect("text"));
-        };
-        put(HOST, "gateway.example:443");
-        put(USER_AGENT, "openai-python/1.51.0");
-        put(ACCEPT, "text/event-stream");
-        put(CONTENT_TYPE, "application/json");
-        put(CONTENT_LENGTH, "1834");
-        put(CONNECTION, "keep-alive");
-        put(AUTHORIZATION, &format!("Bearer sk-{session:048x}"));
-        put(
-            HeaderName::from_static("x-request-id"),
-            &format!("{session:032x}"),
-        );
-        put(HeaderName::from_static("x-model-id"), &model(model_number));
-        if rng.bool() {
-            put(HeaderName::from_static("x-prefer-pd"), "true");
-        }
-        Self {
-            headers,
-            model: model_number,
-            session,
-        }
-    }
-}
-
-impl<M: RouterMap<dyn Router>> Routing<M> {
-    fn new(
-        manager: Arc<RouterManager<dyn Router, M>>,
-        fleet: Fleet,
-        changes: Changes,
-        rng: &mut fastrand::Rng,
-    ) -> Self {
-        Self {
-            manager,
-            fleet,
-            requests: (0..REQUESTS).map(|_| Incoming::new(fleet, rng)).collect(),
-            at: 0,
-            changes,
-            newcomer: fleet.models * WORKERS_PER_MODEL,
-        }
-    }
-
-    fn route(&self, request: &Incoming) -> (Uri, HeaderMap) {
-        let selection = Selection::from_headers(&request.headers).expect("headers are text");
-        let router = self
-            .manager
-            .select(&selection)
-            .expect("all models are served");
-        // The router's own choice of a worker: by session, among those of the model that are of its kind.
-        let of_kind =
-            2 * (request.session % (WORKERS_PER_MODEL / 2)) + u64::from(router.class().is_pd());
-        let number = request.model + of_kind * self.fleet.models;
-        let worker = self.manager.worker(worker_id(number)).expect("it stays");
-        assert!(
-            worker.healthy && worker.class() == router.class(),
-            "the wrong worker"
-        );
-        (upstream(number), forwarded(&request.headers))
-    }
-}
-
-fn upstream(number: u64) -> Uri {
-    let [.., a, b, c] = number.to_be_bytes();
-    let mut authority = String::with_capacity(24);
-    write!(authority, "10.{a}.{b}.{c}:8000").expect("a string takes all");
-    Uri::builder()
-        .scheme("http")
-        .authority(authority)
-        .path_and_query("/v1/chat/completions")
-        .build()
-        .expect("an address")
-}
-
-/// What is sent on: all but what is this hop's alone.
-fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let mut on = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        if ![HOST, CONNECTION, CONTENT_LENGTH].contains(name) && name != "x-prefer-pd" {
-            on.append(name.clone(), value.clone());
-        }
-    }
-    on
-}
-
-impl<M: RouterMap<dyn Router>> Share for Routing<M> {
-    fn round(&mut self) -> u64 {
-        if self.changes.due() {
-            let spec = self.fleet.worker(self.newcomer);
-            self.manager
-                .upsert_worker(spec)
-                .expect("a model with a name");
-            if self.newcomer > self.fleet.models * WORKERS_PER_MODEL {
-                let before = worker_id(self.newcomer - 1);
-                assert!(self.manager.remove_worker(before).is_some(), "it has come");
-            }
-            self.newcomer += 1;
-        }
-        self.at = (self.at + WHOLE) % REQUESTS;
-        for request in &self.requests[self.at..self.at + WHOLE] {
-            let (uri, headers) = black_box(self.route(request));
-            assert!(uri.port_u16() == Some(8_000) && headers.len() == 6);
-        }
-        WHOLE as u64
-    }
-}
-
-/// The registration of workers, as an API serves it.
-struct Joining<M> {
-    manager: Arc<RouterManager<dyn Router, M>>,
-    bodies: Vec<Vec<u8>>,
-    at: usize,
-    answer: Vec<u8>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Registration {
-    url: String,
-    api_key: String,
-    labels: Vec<String>,
-    worker: WorkerSpec,
-}
-
-#[derive(Serialize)]
-struct Joined<'a> {
-    id: u64,
-    url: &'a str,
-    models: &'a [Arc<str>],
-    generation: u64,
-}
-
-impl<M: RouterMap<dyn Router>> Joining<M> {
-    fn new(
-        manager: Arc<RouterManager<dyn Router, M>>,
-        fleet: Fleet,
-        thread: u64,
-        rng: &mut fastrand::Rng,
-    ) -> Self {
-        let body = |at: u64| {
-            let number = (thread << 32) + at * fleet.models + rng.u64(..fleet.models);
-            let registration = Registration {
-                url: upstream(number).to_string(),
-                api_key: format!("sk-{:048x}", rng.u64(..)),
-                labels: vec!["zone=eu-1a".into(), "accelerator=h100".into()],
-                worker: fleet.worker(number),
-            };
-            serde_json::to_vec(&registration).expect("it is text and numbers")
-        };
-        Self {
-            manager,
-            bodies: (0..REQUESTS as u64).map(body).collect(),
-            at: 0,
-            answer: Vec::with_capacity(512),
-        }
-    }
-
-    fn join(&mut self) {
-        let Registration { url, worker, .. } =
-            serde_json::from_slice(&self.bodies[self.at]).expect("it was serialised");
-        let id = worker.id;
-        self.manager
-            .upsert_worker(worker)
-            .expect("a model with a name");
-        let known = self.manager.worker(id).expect("it has joined");
-        let joined = Joined {
-            id: id.worker_id,
-            url: &url,
-            models: &known.models,
-            generation: self.manager.generation(),
-        };
-        self.answer.clear();
-        serde_json::to_writer(&mut self.answer, &joined).expect("a vector takes all");
-        black_box(&self.answer);
-        assert!(self.manager.set_health(id, false), "it was well");
-        assert!(self.manager.remove_worker(id).is_some(), "it has joined");
-        assert!(self.manager.worker(id).is_none(), "it has left");
-        self.at = (self.at + 1) % self.bodies.len();
-    }
-}
-
-impl<M: RouterMap<dyn Router>> Share for Joining<M> {
-    fn round(&mut self) -> u64 {
-        for _ in 0..4 {
-            self.join();
-        }
-        4
     }
 }

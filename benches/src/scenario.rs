@@ -1,10 +1,15 @@
-//! What can be measured: operations, settings, arms.
+//! What can be measured: scenarios, and their arms.
+//!
+//! Each crate's scenarios stand in a module of its own, which says what its settings are; here is what all have in common.
+
+use std::fmt;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{decode_step, phase_state, routers};
+use crate::{phase_scenarios, routers};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -15,8 +20,11 @@ pub trait Share: Send {
 /// The shares of all threads of one arm.
 pub type Shares = Vec<Box<dyn Share>>;
 
+/// Makes the shares of an arm from its name and a seed.
+type Build = dyn Fn(&str, u64) -> Result<Shares> + Send + Sync;
+
 /// An operation in a setting.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Scenario {
     /// Its name: the operation, and after a slash the one factor that is not as usual.
     pub name: String,
@@ -26,41 +34,13 @@ pub struct Scenario {
     pub gating: bool,
     /// One line on what it stands for in production.
     pub what: String,
-    /// The setting.
-    pub setting: Setting,
-    /// What is compared.
-    pub arms: Vec<Arm>,
-    /// The operation.
-    #[serde(skip)]
-    operation: Operation,
-}
-
-/// What varies between scenarios of one operation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Setting {
     /// Threads that operate at once.
     pub threads: u32,
-    /// Requests that are tracked, over all threads.
-    pub requests: u64,
-    /// Of so many tokens one has a sample; 0 for none.
-    pub one_sample_in: u64,
-    /// Whether few requests get most of the tokens, by Zipf's law with 0.99, or all the same.
-    pub zipf: bool,
-    /// Of 100 operations so many replace a request by a new one.
-    pub churn_percent: u32,
-    /// The shards of a map that has shards; as many as it likes by itself if `None`.
-    pub shards: Option<usize>,
-    /// Whether all keys fall on one shard.
-    pub one_shard: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Operation {
-    OnToken,
-    OnStep,
-    Handle,
-    DecodeStep,
-    Routers(routers::Fleet),
+    /// What is compared.
+    pub arms: Vec<Arm>,
+    /// Makes an arm.
+    #[serde(skip)]
+    pub build: Arc<Build>,
 }
 
 impl Scenario {
@@ -70,24 +50,13 @@ impl Scenario {
     ///
     /// If the scenario has no such arm.
     pub fn shares(&self, arm: &str, seed: u64) -> Result<Shares> {
-        let more_shards = more_shards(arm);
-        if more_shards.is_none() && !self.arms.iter().any(|each| each.name == arm) {
+        if more_shards(arm).is_none() && !self.arms.iter().any(|each| each.name == arm) {
             bail!(
                 "the scenario {} has no arm {arm}: `bench-worker list` names them",
                 self.name
             );
         }
-        let setting = &Setting {
-            shards: more_shards.or(self.setting.shards),
-            ..self.setting
-        };
-        match self.operation {
-            Operation::OnToken => phase_state::by_key(arm, setting, seed),
-            Operation::OnStep => phase_state::by_step(arm, setting, seed),
-            Operation::Handle => phase_state::by_handle(arm, setting, seed),
-            Operation::DecodeStep => decode_step::shares(arm, setting, seed),
-            Operation::Routers(fleet) => fleet.shares(arm, seed),
-        }
+        (self.build)(arm, seed)
     }
 
     /// The share of its time by which this arm is slowed down on purpose.
@@ -103,18 +72,24 @@ impl Scenario {
     }
 }
 
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario")
+            .field("name", &self.name)
+            .field("arms", &self.arms)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The name of the arm that is the incumbent once more.
 pub const AGAIN: &str = "dashmap-again";
 /// The name of the arm that is the incumbent, slowed down by a tenth.
 pub const PLANTED: &str = "dashmap-plus-10-percent";
 
-/// The name of the arm that is papaya with a counter planted that all tokens bump: what the ratios at two threads and more
-/// are there to catch.
-pub const COUNTING: &str = "papaya-counting";
-
 /// The shards of an arm that is the incumbent with more of them, such as `dashmap-shards=64`: one that a run adds, where a
 /// gauge from production asks for it.
-fn more_shards(arm: &str) -> Option<usize> {
+#[must_use]
+pub fn more_shards(arm: &str) -> Option<usize> {
     arm.strip_prefix("dashmap-shards=")?.parse().ok()
 }
 
@@ -123,195 +98,26 @@ fn more_shards(arm: &str) -> Option<usize> {
 pub fn map_of(arm: &str) -> &str {
     match arm {
         AGAIN | PLANTED => "dashmap",
-        COUNTING => "papaya",
         _ if more_shards(arm).is_some() => "dashmap",
         other => other,
     }
 }
 
-fn arms(operation: Operation) -> Vec<Arm> {
-    let mut arms = vec![
+/// The arms of every comparison of maps: the incumbent, again, slowed down, the candidates, the rejected baseline.
+#[must_use]
+pub fn maps() -> Vec<Arm> {
+    vec![
         Arm::new("dashmap", Role::Incumbent),
         Arm::new(AGAIN, Role::IncumbentAgain),
         Arm::new(PLANTED, Role::Planted { extra: 0.10 }),
         Arm::new("papaya", Role::Candidate),
         Arm::new("scc", Role::Candidate),
         Arm::new("rwlock", Role::Baseline),
-        Arm::new("reference", Role::Reference),
-    ];
-    match operation {
-        Operation::DecodeStep => arms.push(Arm::new("handle", Role::Free)),
-        Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
-        Operation::OnStep | Operation::Handle => {}
-        Operation::Routers(fleet) => return fleet.arms(),
-    }
-    arms
+    ]
 }
 
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
 #[must_use]
 pub fn all(cores: u32) -> Vec<Scenario> {
-    use Operation::{DecodeStep, Handle, OnStep, OnToken};
-
-    let usual = Setting {
-        threads: cores,
-        requests: 1_024,
-        one_sample_in: 4,
-        zipf: false,
-        churn_percent: 0,
-        shards: None,
-        one_shard: false,
-    };
-    let mut scenarios = Vec::new();
-    let mut add = |operation, variation: &str, what: &str, setting: Setting| {
-        let (base, stands_for) = match operation {
-            OnToken => ("on-token", "one token by key"),
-            OnStep => ("on-step", "a step of up to 64 tokens by key"),
-            Handle => ("handle", "one token by handle"),
-            DecodeStep => (
-                "decode-step",
-                "the host side of a decode step: the phase of 256 tokens, their chunks serialised, events queued",
-            ),
-            Operation::Routers(_) => unreachable!("fleets name their scenarios"),
-        };
-        let name = if variation.is_empty() {
-            base.to_owned()
-        } else {
-            format!("{base}/{variation}")
-        };
-        let what = if what.is_empty() {
-            stands_for.to_owned()
-        } else {
-            format!("{stands_for}; {what}")
-        };
-        let gating = operation == DecodeStep && variation.is_empty();
-        scenarios.push(Scenario {
-            name,
-            adr: "0003",
-            gating,
-            what,
-            setting,
-            arms: arms(operation),
-            operation,
-        });
-    };
-
-    for operation in [DecodeStep, OnToken, OnStep, Handle] {
-        add(operation, "", "", usual);
-        let mut counts = vec![1, 2, cores / 2, cores];
-        counts.retain(|&threads| threads > 0 && threads != cores);
-        counts.dedup();
-        for threads in counts {
-            add(
-                operation,
-                &format!("threads={threads}"),
-                "on fewer cores than there are",
-                Setting { threads, ..usual },
-            );
-        }
-        let threads = cores * 4;
-        add(
-            operation,
-            "oversubscribed",
-            "more threads than cores: what happens when the holder of a lock loses its core",
-            Setting { threads, ..usual },
-        );
-    }
-    for operation in [OnToken, OnStep] {
-        add(
-            operation,
-            "samples=none",
-            "an engine that measures nothing",
-            Setting {
-                one_sample_in: 0,
-                ..usual
-            },
-        );
-        add(
-            operation,
-            "samples=all",
-            "an engine that measures every token",
-            Setting {
-                one_sample_in: 1,
-                ..usual
-            },
-        );
-        for requests in [64, 100_000] {
-            let what = if requests < 1_000 {
-                "a small batch, all in cache"
-            } else {
-                "more requests than caches hold"
-            };
-            add(
-                operation,
-                &format!("requests={requests}"),
-                what,
-                Setting { requests, ..usual },
-            );
-        }
-    }
-    add(
-        OnToken,
-        "requests=1",
-        "one request that all threads feed: a hot key",
-        Setting {
-            requests: 1,
-            ..usual
-        },
-    );
-    add(
-        OnToken,
-        "zipf",
-        "few requests get most of the tokens",
-        Setting {
-            zipf: true,
-            ..usual
-        },
-    );
-    for churn_percent in [1, 10] {
-        let what = "requests come and go between tokens";
-        add(
-            OnToken,
-            &format!("churn={churn_percent}"),
-            what,
-            Setting {
-                churn_percent,
-                ..usual
-            },
-        );
-    }
-    add(
-        OnToken,
-        "shards=128",
-        "DashMap as it comes on 32 cores",
-        Setting {
-            shards: Some(128),
-            ..usual
-        },
-    );
-    add(
-        OnToken,
-        "one-shard",
-        "keys chosen so that one shard has them all",
-        Setting {
-            one_shard: true,
-            ..usual
-        },
-    );
-    scenarios.extend(routers::all(cores).into_iter().map(|named| Scenario {
-        name: named.name,
-        adr: "0007",
-        gating: named.gating,
-        what: named.what,
-        // The rest is of requests, and a fleet has settings of its own.
-        setting: Setting {
-            threads: named.fleet.threads(),
-            requests: 0,
-            one_sample_in: 0,
-            ..usual
-        },
-        arms: named.fleet.arms(),
-        operation: Operation::Routers(named.fleet),
-    }));
-    scenarios
+    [phase_scenarios::all(cores), routers::all(cores)].concat()
 }

@@ -83,7 +83,7 @@ impl<'a> Passes<'a> {
             return run;
         }
         let cores = self.worker.cores();
-        let threads = scenario.setting.threads;
+        let threads = scenario.threads;
         runs.push(ScenarioRun {
             scenario: scenario.name.clone(),
             adr: Some(scenario.adr.clone()),

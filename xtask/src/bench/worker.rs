@@ -18,11 +18,6 @@ pub(crate) struct Scenario {
     pub(crate) gating: bool,
     pub(crate) what: String,
     pub(crate) arms: Vec<Arm>,
-    pub(crate) setting: Setting,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Setting {
     pub(crate) threads: u32,
 }
 
