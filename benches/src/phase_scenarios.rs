@@ -42,7 +42,6 @@ fn arms(operation: Operation) -> Vec<Arm> {
 }
 
 /// The scenarios, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
-
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     use Operation::{DecodeStep, Handle, OnStep, OnToken};
 
