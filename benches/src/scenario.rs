@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{decode_step, phase_state};
+use crate::{decode_step, loras, phase_state};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -60,6 +60,7 @@ enum Operation {
     OnStep,
     Handle,
     DecodeStep,
+    Loras(loras::Fleet),
 }
 
 impl Scenario {
@@ -85,6 +86,7 @@ impl Scenario {
             Operation::OnStep => phase_state::by_step(arm, setting, seed),
             Operation::Handle => phase_state::by_handle(arm, setting, seed),
             Operation::DecodeStep => decode_step::shares(arm, setting, seed),
+            Operation::Loras(fleet) => fleet.shares(arm, seed),
         }
     }
 
@@ -141,6 +143,7 @@ fn arms(operation: Operation) -> Vec<Arm> {
         Operation::DecodeStep => arms.push(Arm::new("handle", Role::Free)),
         Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
         Operation::OnStep | Operation::Handle => {}
+        Operation::Loras(fleet) => return fleet.arms(),
     }
     arms
 }
@@ -169,6 +172,7 @@ pub fn all(cores: u32) -> Vec<Scenario> {
                 "decode-step",
                 "the host side of a decode step: the phase of 256 tokens, their chunks serialised, events queued",
             ),
+            Operation::Loras(_) => unreachable!("fleets name their scenarios"),
         };
         let name = if variation.is_empty() {
             base.to_owned()
@@ -294,5 +298,20 @@ pub fn all(cores: u32) -> Vec<Scenario> {
             ..usual
         },
     );
+    scenarios.extend(loras::all(cores).into_iter().map(|named| Scenario {
+        name: named.name,
+        adr: "0005",
+        gating: named.gating,
+        what: named.what,
+        // The rest is of requests, and a fleet has settings of its own.
+        setting: Setting {
+            threads: named.fleet.threads(),
+            requests: 0,
+            one_sample_in: 0,
+            ..usual
+        },
+        arms: named.fleet.arms(),
+        operation: Operation::Loras(named.fleet),
+    }));
     scenarios
 }
