@@ -2,3 +2,4 @@
 
 pub mod loras;
 pub mod phases;
+pub mod routers;

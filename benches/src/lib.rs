@@ -18,4 +18,5 @@ pub mod latency;
 pub mod loras;
 pub mod measure;
 pub mod phase_state;
+pub mod routers;
 pub mod scenario;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{decode_step, loras, phase_state};
+use crate::{decode_step, loras, phase_state, routers};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -61,6 +61,7 @@ enum Operation {
     Handle,
     DecodeStep,
     Loras(loras::Fleet),
+    Routers(routers::Fleet),
 }
 
 impl Scenario {
@@ -87,6 +88,7 @@ impl Scenario {
             Operation::Handle => phase_state::by_handle(arm, setting, seed),
             Operation::DecodeStep => decode_step::shares(arm, setting, seed),
             Operation::Loras(fleet) => fleet.shares(arm, seed),
+            Operation::Routers(fleet) => fleet.shares(arm, seed),
         }
     }
 
@@ -144,6 +146,7 @@ fn arms(operation: Operation) -> Vec<Arm> {
         Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
         Operation::OnStep | Operation::Handle => {}
         Operation::Loras(fleet) => return fleet.arms(),
+        Operation::Routers(fleet) => return fleet.arms(),
     }
     arms
 }
@@ -172,7 +175,9 @@ pub fn all(cores: u32) -> Vec<Scenario> {
                 "decode-step",
                 "the host side of a decode step: the phase of 256 tokens, their chunks serialised, events queued",
             ),
-            Operation::Loras(_) => unreachable!("fleets name their scenarios"),
+            Operation::Loras(_) | Operation::Routers(_) => {
+                unreachable!("fleets name their scenarios")
+            }
         };
         let name = if variation.is_empty() {
             base.to_owned()
@@ -298,20 +303,58 @@ pub fn all(cores: u32) -> Vec<Scenario> {
             ..usual
         },
     );
-    scenarios.extend(loras::all(cores).into_iter().map(|named| Scenario {
-        name: named.name,
-        adr: "0005",
-        gating: named.gating,
-        what: named.what,
-        // The rest is of requests, and a fleet has settings of its own.
-        setting: Setting {
-            threads: named.fleet.threads(),
-            requests: 0,
-            one_sample_in: 0,
-            ..usual
-        },
-        arms: named.fleet.arms(),
-        operation: Operation::Loras(named.fleet),
-    }));
+    let mut add_fleet = |adr, name, what, gating, threads, arms, operation| {
+        scenarios.push(Scenario {
+            name,
+            adr,
+            gating,
+            what,
+            // The rest is of requests, and a fleet has settings of its own.
+            setting: Setting {
+                threads,
+                requests: 0,
+                one_sample_in: 0,
+                ..usual
+            },
+            arms,
+            operation,
+        });
+    };
+    for loras::Named {
+        name,
+        what,
+        gating,
+        fleet,
+    } in loras::all(cores)
+    {
+        let operation = Operation::Loras(fleet);
+        add_fleet(
+            "0005",
+            name,
+            what,
+            gating,
+            fleet.threads(),
+            fleet.arms(),
+            operation,
+        );
+    }
+    for routers::Named {
+        name,
+        what,
+        gating,
+        fleet,
+    } in routers::all(cores)
+    {
+        let operation = Operation::Routers(fleet);
+        add_fleet(
+            "0007",
+            name,
+            what,
+            gating,
+            fleet.threads(),
+            fleet.arms(),
+            operation,
+        );
+    }
     scenarios
 }
