@@ -1,4 +1,5 @@
 //! The designs that the crates are measured against, written as well as their authors would.
 
+pub mod loras;
 pub mod phases;
 pub mod routers;

@@ -15,6 +15,7 @@ pub mod baselines;
 pub mod decode_step;
 pub mod figures;
 pub mod latency;
+pub mod loras;
 pub mod measure;
 mod phase_scenarios;
 pub mod phase_state;

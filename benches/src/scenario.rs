@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{phase_scenarios, routers};
+use crate::{loras, phase_scenarios, routers};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -119,5 +119,19 @@ pub fn maps() -> Vec<Arm> {
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
 #[must_use]
 pub fn all(cores: u32) -> Vec<Scenario> {
-    [phase_scenarios::all(cores), routers::all(cores)].concat()
+    let loras = loras::all(cores).into_iter().map(|named| Scenario {
+        name: named.name,
+        adr: "0005",
+        gating: named.gating,
+        what: named.what,
+        threads: named.fleet.threads(),
+        arms: named.fleet.arms(),
+        build: Arc::new(move |arm, seed| named.fleet.shares(arm, seed)),
+    });
+    [
+        phase_scenarios::all(cores),
+        loras.collect(),
+        routers::all(cores),
+    ]
+    .concat()
 }

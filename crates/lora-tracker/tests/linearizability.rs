@@ -89,12 +89,17 @@ fn generate(rng: &mut Rng, _thread: usize) -> Op {
             let loras = rng.below(3);
             Op::Replace(worker(rng), (0..loras).map(|_| lora(rng)).collect())
         }
-        9 => Op::IsLoaded(worker(rng), *rng.pick(&NAMES)),
+        9 => Op::IsLoaded(worker(rng), a_name(rng)),
         10 | 11 => Op::WorkerSlots(worker(rng)),
-        12 => Op::LoadedWorkers(*rng.pick(&NAMES)),
+        12 => Op::LoadedWorkers(a_name(rng)),
         13 => Op::Free,
         _ => Op::View,
     }
+}
+
+fn a_name(rng: &mut Rng) -> &'static str {
+    let name: &&str = rng.pick(&NAMES);
+    name
 }
 
 fn worker(rng: &mut Rng) -> WorkerWithDpRank {
@@ -106,7 +111,7 @@ fn worker(rng: &mut Rng) -> WorkerWithDpRank {
 }
 
 fn lora(rng: &mut Rng) -> LoraInfo {
-    LoraInfo::new(*rng.pick(&NAMES), *rng.pick(&[None, Some(1), Some(2)]))
+    LoraInfo::new(a_name(rng), *rng.pick(&[None, Some(1), Some(2)]))
 }
 
 fn event(rng: &mut Rng) -> LoraEvent {

@@ -33,6 +33,11 @@ fn capacity(worker: WorkerWithDpRank) -> u32 {
     u32::try_from(worker.worker_id % 5 + 1).unwrap()
 }
 
+fn a_name(rng: &mut Rng) -> &'static str {
+    let name: &&str = rng.pick(&NAMES);
+    name
+}
+
 fn write<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng) -> bool {
     let worker = worker(rng.below(WORKERS));
     let capacity = Some(capacity(worker));
@@ -60,8 +65,8 @@ fn write<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng) -> bool {
         7 => tracker
             .apply_batch([LoraEvent::WorkerLeft { worker }, loaded("a")])
             .unwrap(),
-        8..12 => tracker.apply(loaded(rng.pick(&NAMES))).unwrap(),
-        _ => tracker.apply(unloaded(rng.pick(&NAMES))).unwrap(),
+        8..12 => tracker.apply(loaded(a_name(rng))).unwrap(),
+        _ => tracker.apply(unloaded(a_name(rng))).unwrap(),
     }
 }
 
@@ -96,7 +101,7 @@ fn check_view(view: &LoraView) {
 }
 
 fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
-    let name = *rng.pick(&NAMES);
+    let name = a_name(rng);
     let asked = worker(rng.below(WORKERS));
     match rng.below(8) {
         0 => check_view(&tracker.view()),
