@@ -1,0 +1,285 @@
+//! One stream: everything there is to know of it, in one place.
+//!
+//! # Design
+//!
+//! A small lock over the stage, the registrant's answer, two wakers, the instance, and the way back to the index. An
+//! operation locks, lets the stage decide, moves out what has to be woken or dropped, and unlocks. What it moved out is
+//! woken and dropped after that, by going out of scope.
+//!
+//! **A stream ends once**, by one caller, who gets its [`Remains`]. Its registrant's answer is decided once, too: by
+//! whoever establishes it, or ends it before that.
+//!
+//! # Why
+//!
+//! - *A lock, not a word changed by compare-and-swap beside a slot for the value and two for the wakers*: a life is a
+//!   handful of operations, each a lock that nobody else wants and that is held for a few moves. The other way every
+//!   operation would have to agree on an order over four atomics.
+//! - *No channel*: its two ends and the index would each have a view of the same life. With the answer and the waker in
+//!   the cell a life is one allocation, and an answer that is not wanted goes back to whoever has it.
+//! - *The index is left when the stream ends and not when its cell is freed*: some maps free what was removed from
+//!   them much later, and the registry that a cell leads back to would wait for itself.
+//!
+//! # Invariants
+//!
+//! - No code of the user's runs under the lock: no waker is cloned, woken or dropped there, no value dropped.
+//! - The lock is taken inside a map's operation, never the other way round.
+//! - A cell leads back to its registry exactly while it has not ended.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use state_map::sync::{self, Mutex};
+use worker_id::EndpointInstanceId;
+
+use crate::life::{Input, Stage};
+use crate::{ClaimError, StreamError, StreamId, StreamKind};
+
+/// Where a stream is registered.
+pub(crate) trait Home: Send + Sync {
+    /// Takes a stream that has ended out of the index.
+    fn forget(&self, id: &StreamId);
+}
+
+pub(crate) struct StreamCell<T> {
+    pub(crate) id: StreamId,
+    pub(crate) kind: StreamKind,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    stage: Stage,
+    answer: Answer<T>,
+    association: Option<Association>,
+    /// Who waits for the answer.
+    registrant: Option<Waker>,
+    /// Who waits to hear of the stream's end, while it is claimed and while it is established.
+    claimant: Option<Waker>,
+    home: Option<Arc<dyn Home>>,
+}
+
+enum Answer<T> {
+    Awaited,
+    Ready(Result<T, StreamError>),
+    Received,
+}
+
+/// An instance, and how many instances of its group had been cancelled when the stream was associated with it.
+struct Association {
+    instance: EndpointInstanceId,
+    epoch: u64,
+}
+
+/// What is left of a stream that has ended, in the order in which it is dealt with when this is dropped: the stream
+/// leaves the index, then both sides hear of it. Never dropped under a lock.
+pub(crate) struct Remains {
+    _unlink: Unlink,
+    _registrant: Wake,
+    _claimant: Wake,
+}
+
+struct Unlink {
+    id: StreamId,
+    home: Option<Arc<dyn Home>>,
+}
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.forget(&self.id);
+        }
+    }
+}
+
+/// Wakes when it is dropped, so that neither an early return nor a panic of another waker leaves anybody asleep.
+struct Wake(Option<Waker>);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> State<T> {
+    /// Ends the stream, and answers with `why` unless there has been an answer.
+    fn end(&mut self, id: StreamId, why: impl FnOnce() -> StreamError) -> Option<Remains> {
+        self.stage = self.stage.step(Input::End)?;
+        self.association = None;
+        let mut registrant = None;
+        if let Answer::Awaited = self.answer {
+            self.answer = Answer::Ready(Err(why()));
+            registrant = self.registrant.take();
+        }
+        Some(Remains {
+            _unlink: Unlink {
+                id,
+                home: self.home.take(),
+            },
+            _registrant: Wake(registrant),
+            _claimant: Wake(self.claimant.take()),
+        })
+    }
+}
+
+impl<T> StreamCell<T> {
+    pub(crate) fn new(id: StreamId, kind: StreamKind, home: Arc<dyn Home>) -> Self {
+        let state = State {
+            stage: Stage::Pending,
+            answer: Answer::Awaited,
+            association: None,
+            registrant: None,
+            claimant: None,
+            home: Some(home),
+        };
+        Self {
+            id,
+            kind,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        sync::lock(&self.state).stage
+    }
+
+    /// What the stream counts as, and with which instance; `None` if it has ended.
+    pub(crate) fn census<R>(
+        &self,
+        count: impl FnOnce(Stage, Option<&EndpointInstanceId>) -> R,
+    ) -> Option<R> {
+        let state = sync::lock(&self.state);
+        let instance = state.association.as_ref().map(|a| &a.instance);
+        (state.stage != Stage::Ended).then(|| count(state.stage, instance))
+    }
+
+    pub(crate) fn claim(&self, kind: StreamKind) -> Result<(), ClaimError> {
+        let id = self.id;
+        if kind != self.kind {
+            let registered = self.kind;
+            return Err(ClaimError::WrongKind { id, registered });
+        }
+        let mut state = sync::lock(&self.state);
+        match state.stage.step(Input::Claim) {
+            Some(claimed) => {
+                state.stage = claimed;
+                Ok(())
+            }
+            None if state.stage == Stage::Ended => Err(ClaimError::Cancelled { id }),
+            None => Err(ClaimError::AlreadyClaimed { id }),
+        }
+    }
+
+    /// Answers the registrant with `value`, or gives it back where the stream has ended.
+    pub(crate) fn establish(&self, value: T) -> Result<(), T> {
+        let mut state = sync::lock(&self.state);
+        let Some(established) = state.stage.step(Input::Establish) else {
+            return Err(value);
+        };
+        state.stage = established;
+        state.answer = Answer::Ready(Ok(value));
+        let registrant = Wake(state.registrant.take());
+        drop(state);
+        drop(registrant);
+        Ok(())
+    }
+
+    /// Ties the stream to an instance, and unties it from any other, unless it has ended.
+    pub(crate) fn associate(&self, instance: &EndpointInstanceId, epoch: u64) {
+        let mut state = sync::lock(&self.state);
+        if state.stage != Stage::Ended {
+            let instance = instance.clone();
+            state.association = Some(Association { instance, epoch });
+        }
+    }
+
+    /// Ends the stream; `None` if somebody else has.
+    pub(crate) fn end(&self, why: StreamError) -> Option<Remains> {
+        sync::lock(&self.state).end(self.id, || why)
+    }
+
+    /// Ends the stream if it was associated with `instance` in an earlier epoch than `epoch`.
+    pub(crate) fn end_of(&self, instance: &EndpointInstanceId, epoch: u64) -> Option<Remains> {
+        let mut state = sync::lock(&self.state);
+        let tied = state.association.as_ref()?;
+        if tied.epoch >= epoch || tied.instance != *instance {
+            return None;
+        }
+        let instance = instance.clone();
+        state.end(self.id, || StreamError::InstanceGone { instance })
+    }
+
+    /// The registrant goes without having received an answer.
+    pub(crate) fn abandon(&self) {
+        let mut state = sync::lock(&self.state);
+        let remains = state.end(self.id, || StreamError::Cancelled);
+        let unreceived = mem::replace(&mut state.answer, Answer::Received);
+        let waker = state.registrant.take();
+        drop(state);
+        drop((remains, waker, unreceived));
+    }
+
+    pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Result<T, StreamError>> {
+        self.poll(
+            cx,
+            |state| match mem::replace(&mut state.answer, Answer::Received) {
+                Answer::Ready(answer) => Some(answer),
+                Answer::Received => Some(Err(StreamError::Received)),
+                Answer::Awaited => {
+                    state.answer = Answer::Awaited;
+                    None
+                }
+            },
+            |state| &mut state.registrant,
+        )
+    }
+
+    pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll(
+            cx,
+            |state| (state.stage == Stage::Ended).then_some(()),
+            |state| &mut state.claimant,
+        )
+    }
+
+    /// Answers what `ready` does, or leaves the waker in its slot. Wakers are cloned and dropped outside the lock.
+    fn poll<R>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl Fn(&mut State<T>) -> Option<R>,
+        slot: impl Fn(&mut State<T>) -> &mut Option<Waker>,
+    ) -> Poll<R> {
+        let mut clone = None;
+        loop {
+            let mut state = sync::lock(&self.state);
+            if let Some(answer) = ready(&mut state) {
+                return Poll::Ready(answer);
+            }
+            let slot = slot(&mut state);
+            if slot
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
+                return Poll::Pending;
+            }
+            if clone.is_some() {
+                mem::swap(slot, &mut clone);
+                return Poll::Pending;
+            }
+            drop(state);
+            clone = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl<T> fmt::Debug for StreamCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("stage", &self.stage())
+            .finish()
+    }
+}

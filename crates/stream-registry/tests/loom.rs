@@ -1,0 +1,1 @@
+//! The races of a stream.
