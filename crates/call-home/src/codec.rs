@@ -131,3 +131,6 @@ impl From<io::Error> for Cut {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
         self.serve(stream, due).await;
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite>(&self, stream: S, due: Instant) {
+    pub(crate) async fn serve<S: AsyncRead + AsyncWrite>(&self, stream: S, due: Instant) {
         let mut link = Link::new(stream, &self.options.limits, HELLO_LEN);
         let greeted = tokio::select! {
             () = self.deaf.cancelled() => return,
@@ -176,3 +176,14 @@ fn tell(outcome: Result<(), Cut>) {
         Err(cut) => tracing::info!(%cut, "stream cut"),
     }
 }
+
+#[cfg(all(
+    test,
+    any(
+        feature = "dashmap",
+        feature = "papaya",
+        feature = "scc",
+        feature = "rwlock"
+    )
+))]
+mod tests;

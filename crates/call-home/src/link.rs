@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_core::Stream;
-use tokio::io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::codec::FramedRead;
 
@@ -57,12 +57,14 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
         let _ = timeout_at(soon, self.outbound.finish()).await;
     }
 
-    /// Sends one last frame, if that is possible at once or soon, and closes.
+    /// Sends one last frame and closes, when the other side has, or after a moment. Closed at once, with something still
+    /// unread, the system would take the connection down together with the frame that says why.
     pub(crate) async fn close(mut self, last: Frame) {
         let soon = Instant::now() + LAST_WORD.min(self.outbound.deadline);
         let last_word = async {
             self.outbound.send(last).await?;
-            self.outbound.finish().await
+            self.outbound.finish().await?;
+            self.inbound.discard().await
         };
         // Whoever does not take it learns from the close.
         let _ = timeout_at(soon, last_word).await;
@@ -83,6 +85,19 @@ pub(crate) struct Inbound<S> {
 }
 
 impl<S: AsyncRead> Inbound<S> {
+    /// Reads to the end of the connection, for nothing.
+    async fn discard(&mut self) -> Result<(), Cut> {
+        let mut buffer = std::mem::take(self.frames.read_buffer_mut());
+        let read = self.frames.get_mut();
+        loop {
+            buffer.clear();
+            buffer.reserve(4096);
+            if read.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes frames of at most `most` bytes from now on, with their tags.
     pub(crate) fn expect(&mut self, most: usize) {
         self.frames.decoder_mut().expect(most);

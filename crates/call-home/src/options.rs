@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stream_registry::StreamRegistryConfig;
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls;
 
 use crate::OptionsError;
 
@@ -82,7 +84,7 @@ pub struct CallHomeOptions {
     pub(crate) backlog: u32,
     pub(crate) streams: StreamRegistryConfig,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Default for CallHomeOptions {
@@ -148,7 +150,7 @@ impl CallHomeOptions {
     /// Speaks TLS, and nothing but TLS.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn with_tls(self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
+    pub fn with_tls(self, config: Arc<rustls::ServerConfig>) -> Self {
         let tls = Some(config);
         Self { tls, ..self }
     }

@@ -43,7 +43,8 @@ pub(crate) async fn consume<S: AsyncRead + AsyncWrite>(
     while !finished || !link.outbound.is_idle() {
         tokio::select! {
             biased;
-            () = &mut cancelled => return Err(Cut::Cancelled),
+            // Once the end has been confirmed it is the end, for both sides.
+            () = &mut cancelled, if !finished => return Err(Cut::Cancelled),
             flushed = link.outbound.flush(), if !link.outbound.is_idle() => flushed?,
             changed = commands.changed(), if !finished => {
                 let command = *commands.borrow_and_update();
@@ -106,3 +107,6 @@ pub(crate) async fn produce<S: AsyncRead + AsyncWrite>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ use crate::{
 ///
 /// Dropped, it closes its listener and cancels all streams: [`shutdown`](Self::shutdown) waits for them first.
 pub struct CallHomeServer<M = DefaultStreamMap> {
-    home: Arc<Home<M>>,
+    pub(crate) home: Arc<Home<M>>,
     address: SocketAddr,
     _stop: DropGuard,
 }
