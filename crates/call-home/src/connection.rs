@@ -66,7 +66,7 @@ impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
         let greeted = greeted.unwrap_or(Err(Cut::Slow {
             deadline: self.options.limits.handshake_deadline,
         }));
-        match self.claim(greeted) {
+        match self.claim(&greeted) {
             Ok(claim) => self.welcome(link, claim, due).await,
             Err(NoClaim::Gone(reason)) => telemetry::refused(reason),
             Err(NoClaim::Refused(refusal)) => {
@@ -76,8 +76,8 @@ impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
         }
     }
 
-    fn claim(&self, greeted: Result<Frame, Cut>) -> Result<Claim<FrontendEnd>, NoClaim> {
-        let hello = match greeted {
+    fn claim(&self, greeted: &Result<Frame, Cut>) -> Result<Claim<FrontendEnd>, NoClaim> {
+        let &Hello { kind, id } = match greeted {
             Ok(Frame::Hello(hello)) => hello,
             Err(Cut::Frame(FrameError::Version { .. })) => {
                 return Err(NoClaim::Refused(Refusal::Version));
@@ -86,7 +86,6 @@ impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
             Err(Cut::Slow { .. }) => return Err(NoClaim::Gone("deadline")),
             Err(_) => return Err(NoClaim::Gone("closed")),
         };
-        let Hello { kind, id } = hello;
         let span = Span::current();
         span.record("kind", tracing::field::display(kind));
         span.record("stream", tracing::field::debug(id));

@@ -92,7 +92,8 @@ async fn pieces_of_every_size_arrive_as_they_are<M: Map>() {
         16 << 20,
         1,
     ];
-    let piece = |(index, &size): (usize, &usize)| Bytes::from(vec![index as u8; size]);
+    let piece =
+        |(index, &size): (usize, &usize)| Bytes::from(vec![u8::try_from(index).unwrap(); size]);
     let server = server::<M>().await;
     let pending = server.register_response();
     let info = pending.info();

@@ -257,7 +257,7 @@ mod exhausted {
         let open = File::open("/dev/null").unwrap().as_raw_fd();
         let full = Rlimit {
             current: Some(u64::try_from(open).unwrap()),
-            ..before.clone()
+            ..before
         };
         setrlimit(Resource::Nofile, full).unwrap();
         let cpu = cpu_millis();
