@@ -4,7 +4,8 @@
 //!
 //! [`SessionRef`] borrows its parts and is what lookups take. [`SessionKey`] owns one text of all of them, in the one
 //! canonical form that there is: four ASCII characters that say which parts there are and how long, then tenant, model and
-//! session. Both hash alike, so that a map of keys is searched by reference and nothing is allocated.
+//! session. Both come apart into the same [`Parts`], which hash and compare, so that a map is searched by reference and
+//! nothing is allocated.
 //!
 //! # Why
 //!
@@ -18,7 +19,7 @@
 //! Two keys are equal exactly if their canonical texts are, exactly if their parts are. An absent part equals no part that
 //! is there, not an empty one either.
 
-use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -131,15 +132,100 @@ impl<'a> SessionRef<'a> {
         }
     }
 
-    /// Which parts there are and how long, in 28 bits: two of the leg, and 13 each of tenant and model, where 0 is
-    /// none.
-    const fn shape(&self) -> usize {
+    #[inline]
+    pub(crate) fn parts(&self) -> Parts<'a> {
         let leg = match self.leg {
             None => 0,
             Some(Leg::Prefill) => 1,
             Some(Leg::Decode) => 2,
         };
-        leg | shape_of(self.tenant) << 2 | shape_of(self.model) << 15
+        Parts {
+            shape: leg | shape_of(self.tenant) << 2 | shape_of(self.model) << 15,
+            tenant: self.tenant.unwrap_or_default().as_bytes(),
+            model: self.model.unwrap_or_default().as_bytes(),
+            session: self.session.as_bytes(),
+        }
+    }
+}
+
+/// A key, taken apart: the one form that is hashed, compared and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    /// Which parts there are and how long, in 28 bits: two of the leg, and 13 each of tenant and model, where 0 is none.
+    shape: usize,
+    tenant: &'a [u8],
+    model: &'a [u8],
+    session: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Of what [`write`](Self::write) wrote.
+    ///
+    /// Without a check of every length: of a text that was not, the parts are no key's.
+    #[inline]
+    pub(crate) fn of(text: &'a [u8]) -> Self {
+        let (digits, rest) = text.split_at(text.len().min(SHAPE_LEN));
+        let shape = digits
+            .iter()
+            .rev()
+            .fold(0, |shape, digit| shape << 7 | usize::from(*digit));
+        let len = |bits: usize| (shape >> bits & 0x1fff).saturating_sub(1);
+        let (tenant, rest) = rest.split_at(len(2).min(rest.len()));
+        let (model, session) = rest.split_at(len(15).min(rest.len()));
+        Self {
+            shape,
+            tenant,
+            model,
+            session,
+        }
+    }
+
+    /// The canonical text: the shape, seven bits a character, then the parts.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let len = self.tenant.len() + self.model.len() + self.session.len();
+        let mut text = Vec::with_capacity(SHAPE_LEN + len);
+        text.extend(
+            (0..SHAPE_LEN).map(|digit| (self.shape >> (7 * digit)).to_le_bytes()[0] & 0x7f),
+        );
+        for part in [self.tenant, self.model, self.session] {
+            text.extend_from_slice(part);
+        }
+        text
+    }
+
+    /// All of one session of one tenant sort next to each other, and come in this order only with its scopes.
+    pub(crate) fn owner(&self) -> (bool, &'a [u8], &'a [u8]) {
+        (self.shape >> 2 & 0x1fff > 0, self.tenant, self.session)
+    }
+}
+
+/// One number, which says the lengths, and then the bytes: no two keys hash the same sequence.
+impl Hash for Parts<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.shape);
+        for part in [self.tenant, self.model] {
+            if !part.is_empty() {
+                state.write(part);
+            }
+        }
+        state.write(self.session);
+    }
+}
+
+/// By tenant, then session, then scope.
+impl Ord for Parts<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.owner()
+            .cmp(&other.owner())
+            .then_with(|| self.shape.cmp(&other.shape))
+            .then_with(|| self.model.cmp(other.model))
+    }
+}
+
+impl PartialOrd for Parts<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -175,15 +261,11 @@ impl<'a> From<&'a SessionKey> for SessionRef<'a> {
     }
 }
 
-/// One number and the texts that there are. The lengths come first, so that no two keys hash the same sequence.
+/// As its canonical text, without making it.
 impl Hash for SessionRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.shape());
-        for part in [self.tenant, self.model].into_iter().flatten() {
-            state.write(part.as_bytes());
-        }
-        state.write(self.session.as_bytes());
+        self.parts().hash(state);
     }
 }
 
@@ -210,7 +292,7 @@ impl fmt::Display for SessionRef<'_> {
 /// A session in a scope, owned. Clones share one text.
 ///
 /// 16 bytes and one allocation of the canonical text, four bytes longer than the parts together.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub struct SessionKey(Arc<str>);
 
@@ -229,16 +311,13 @@ impl SessionKey {
     pub fn new<'a>(key: impl Into<SessionRef<'a>>) -> Result<Self, StoreError> {
         let key = key.into();
         key.check(Self::MAX_LEN)?;
-        let shape = key.shape();
-        let mut text = String::with_capacity(SHAPE_LEN + key.len());
-        for digit in 0..SHAPE_LEN {
-            let digit = u8::try_from(shape >> (7 * digit) & 0x7f).unwrap_or_default();
-            text.push(char::from(digit));
-        }
-        for part in [key.tenant, key.model, Some(key.session)] {
-            text.push_str(part.unwrap_or_default());
-        }
-        Ok(Self(text.into()))
+        Ok(Self::of_bytes(&key.parts().write()))
+    }
+
+    /// Of the bytes of a canonical text.
+    pub(crate) fn of_bytes(text: &[u8]) -> Self {
+        // They are the bytes of texts, so nothing is ever replaced here.
+        Self(String::from_utf8_lossy(text).into())
     }
 
     /// The one text of this key, to use as a key elsewhere; [`from_canonical`](Self::from_canonical) takes it back. Has
@@ -251,8 +330,7 @@ impl SessionKey {
     /// The key with this [canonical](Self::canonical) text; `None` if no key has it.
     #[must_use]
     pub fn from_canonical(text: &str) -> Option<Self> {
-        let key = parse(text)?;
-        let again = Self::new(key).ok()?;
+        let again = Self::new(parse(text)?).ok()?;
         (*again.0 == *text).then_some(again)
     }
 
@@ -318,54 +396,5 @@ impl fmt::Debug for SessionKey {
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.as_ref(), f)
-    }
-}
-
-/// What an owned key and a borrowed one have in common, as a type to look keys up by in any map: `key as &dyn AnyKey`.
-pub trait AnyKey {
-    /// The key, borrowed.
-    fn view(&self) -> SessionRef<'_>;
-}
-
-impl AnyKey for SessionKey {
-    #[inline]
-    fn view(&self) -> SessionRef<'_> {
-        self.as_ref()
-    }
-}
-
-impl AnyKey for SessionRef<'_> {
-    #[inline]
-    fn view(&self) -> SessionRef<'_> {
-        *self
-    }
-}
-
-impl PartialEq for dyn AnyKey + '_ {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.view() == other.view()
-    }
-}
-
-impl Eq for dyn AnyKey + '_ {}
-
-impl Hash for dyn AnyKey + '_ {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.view().hash(state);
-    }
-}
-
-impl fmt::Debug for dyn AnyKey + '_ {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.view().fmt(f)
-    }
-}
-
-impl<'a> Borrow<dyn AnyKey + 'a> for SessionKey {
-    #[inline]
-    fn borrow(&self) -> &(dyn AnyKey + 'a) {
-        self
     }
 }

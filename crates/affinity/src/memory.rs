@@ -1,0 +1,701 @@
+//! The pins of one process.
+//!
+//! # Design
+//!
+//! A map finds the entry of a key, an entry has all that is to know of its binding, and a ledger knows their order.
+//!
+//! **A hit** is a lookup and at most one compare-and-swap on the entry's own word. **A write** takes the ledger's lock, and
+//! under it ends the old entry, removes it, and puts the new one: to the map, to the ledger. In between the key is absent
+//! from the map, though it never was unbound. So **a lookup that finds nothing**, or an entry that has ended or run out,
+//! looks again under the lock; there, nobody is in between. What has run out is ended by whoever comes upon it with the
+//! lock held.
+//!
+//! **Time** is a number that whoever owns the store moves on. Callbacks run after the lock is released, on the thread that
+//! ended the binding.
+//!
+//! # Why
+//!
+//! - *Misses take the lock*: that is what lets a binding never change inside its entry. A turn that misses is about to
+//!   bind, which takes the lock anyway; a hit is every other turn.
+//! - *Callbacks on the thread that found out*: the reference has a sweeper that calls them under a shard's lock. A queue for
+//!   the sweeper to empty was the other way; it grows for ever where nobody sweeps.
+//!
+//! # Invariants
+//!
+//! - The map and the ledger change under the ledger's lock alone, and agree whenever it is free.
+//! - Under the lock, a key's entry in the map has not ended.
+//! - Nothing of the user's runs under it.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use state_map::sync::{self, Mutex, MutexGuard};
+use worker_id::WorkerWithDpRank;
+
+use crate::entry::{EntryKey, Moment, SessionEntry};
+use crate::ledger::{BITE, Eviction, Ledger, Look};
+use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
+use crate::time::Time;
+use crate::{
+    AffinityStore, Binding, BindingKind, ConfigError, ExpireCause, Expired, Lease, LeaseError,
+    MemoryStoreConfig, SessionRef, StoreError, WhenFull, Written,
+};
+
+type OnExpire = Arc<dyn Fn(Expired) + Send + Sync>;
+
+/// The pins of one process, with a sliding time to live.
+///
+/// Shared by reference or `Arc` among any number of threads. It has the methods of [`AffinityStore`] without `async`, too:
+/// where both are in scope, `store.get(key)` is the one here, and waits for nothing but the locks below.
+///
+/// # Concurrency
+///
+/// Operations on one key are linearizable. `release`, `unbind_worker` and `sweep` are not atomic over the entries that
+/// they end: each of these is on its own.
+///
+/// A *hit* of [`get`](Self::get), [`peek`](Self::peek), [`refresh_if`](Self::refresh_if) or [`acquire`](Self::acquire)
+/// takes no lock but what the map takes to find it, and writes to the entry's own word alone, at most once a millisecond of
+/// the store's clock where it is only refreshed. It allocates nothing (a lease one reference count), makes no system
+/// call, reads no other clock and logs nothing. A *miss* and every write take one lock, for `O(log n)` steps; a sweep takes
+/// it over 256 entries at most.
+///
+/// # Time
+///
+/// The store's clock counts milliseconds, from 0, and stands still until somebody [advances](Self::advance_to) it: the
+/// sweeper task (feature `tokio`), or the caller. Expiry is exact by that clock.
+pub struct MemoryStore<M = DefaultSessionMap> {
+    map: M,
+    ledger: Mutex<Ledger>,
+    time: Arc<Time>,
+    config: MemoryStoreConfig,
+    on_expire: Option<OnExpire>,
+}
+
+/// What a [sweep](MemoryStore::sweep) did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Swept {
+    /// Bindings that it ended.
+    pub ended: usize,
+    /// Entries that it looked at: those and others that had been used in the meantime.
+    pub looked: usize,
+    /// The most that it looked at in one go, with the lock held: 256 at most.
+    pub largest_bite: usize,
+    /// Whether it stopped for its budget, with more to do.
+    pub more: bool,
+}
+
+impl MemoryStore {
+    /// A store on the default map.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the field, the value and the rule.
+    pub fn new(config: MemoryStoreConfig) -> Result<Self, ConfigError>
+    where
+        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
+        for<'any> DefaultSessionMap: SessionMap + Default,
+    {
+        Self::on_an_empty_map(config)
+    }
+}
+
+impl<M: SessionMap> MemoryStore<M> {
+    /// A store on `map`, which must be empty: what is in it would be found by nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the field, the value and the rule.
+    pub fn with_map(config: MemoryStoreConfig, map: M) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            map,
+            ledger: Mutex::new(Ledger::default()),
+            time: Arc::new(Time::new(config.ttl_in_millis())),
+            config,
+            on_expire: None,
+        })
+    }
+
+    fn on_an_empty_map(config: MemoryStoreConfig) -> Result<Self, ConfigError>
+    where
+        M: Default,
+    {
+        Self::with_map(config, M::default())
+    }
+
+    /// The same store, which calls `told` once for every engine-backed binding that ends other than by being removed, or
+    /// replaced while it holds.
+    ///
+    /// It is called outside of every lock, on the thread that came upon the end, and may use the store. If it panics, the
+    /// panic is logged as an error and stops nothing else.
+    #[must_use]
+    pub fn on_expire(self, told: impl Fn(Expired) + Send + Sync + 'static) -> Self {
+        Self {
+            on_expire: Some(Arc::new(told)),
+            ..self
+        }
+    }
+
+    /// The configuration this store was made with.
+    pub fn config(&self) -> &MemoryStoreConfig {
+        &self.config
+    }
+
+    /// How many entries there are: exactly those that hold, and those that have run out and were not come upon yet. Takes
+    /// the lock.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        sync::lock(&self.ledger).len()
+    }
+
+    /// Whether [`len`](Self::len) is 0.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The time of the store's clock.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.time.now())
+    }
+
+    /// Moves the store's clock on to `now`, in whole milliseconds since whatever moment its owner counts from; begin
+    /// near 0. Never moves it back. Ends nothing: what runs out is absent at once, and swept later.
+    pub fn advance_to(&self, now: Duration) {
+        self.time.advance_to(now);
+    }
+
+    fn check(&self, key: &SessionRef<'_>) -> Result<(), StoreError> {
+        key.check(self.config.max_key_len)
+    }
+
+    /// See [`AffinityStore::get`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::EmptySession`], [`StoreError::KeyTooLong`].
+    #[inline]
+    pub fn get<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Binding>, StoreError> {
+        self.look_up(key.into(), SessionEntry::refresh)
+    }
+
+    /// See [`AffinityStore::peek`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::EmptySession`], [`StoreError::KeyTooLong`].
+    #[inline]
+    pub fn peek<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Binding>, StoreError> {
+        self.look_up(key.into(), |entry, moment| entry.peek(moment.now))
+    }
+
+    /// A lease on the binding of `key`, for a turn that streams: until it is dropped the binding does not run out, and is
+    /// not evicted; from then on it lives for another `ttl`. `None` if the key has no binding.
+    ///
+    /// A lease is of one binding: where it is replaced, removed or released, the lease has nothing to hold any more.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Busy`] if `max_turns` are in flight; [`LeaseError::Store`] as [`get`](Self::get).
+    pub fn acquire<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Lease>, LeaseError> {
+        let max = self.config.max_turns;
+        let lease = self.look_up(key.into(), |entry, moment| {
+            let leased = entry.lease(moment, max)?;
+            Some(leased.map(|binding| Lease::new(entry.clone(), Arc::clone(&self.time), binding)))
+        })?;
+        lease
+            .transpose()
+            .map_err(|turns| LeaseError::Busy { turns })
+    }
+
+    /// Asks the entry of `key`: where that has no answer, once more with the lock held, when it is final.
+    #[inline]
+    fn look_up<R>(
+        &self,
+        key: SessionRef<'_>,
+        ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
+    ) -> Result<Option<R>, StoreError> {
+        self.check(&key)?;
+        let moment = self.time.moment();
+        let found = self.map.open().find(key, |entry| ask(entry, moment));
+        if let Some(Some(answer)) = found {
+            return Ok(Some(answer));
+        }
+        Ok(self.look_again(key, ask))
+    }
+
+    #[cold]
+    fn look_again<R>(
+        &self,
+        key: SessionRef<'_>,
+        ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
+    ) -> Option<R> {
+        let mut writing = self.write();
+        let entry = writing.session.find(key, SessionEntry::clone)?;
+        loop {
+            if let Some(answer) = ask(&entry, writing.moment) {
+                return Some(answer);
+            }
+            // Absent it is only once it is ended: a thread that has not seen the clock move could still refresh it.
+            if writing.look(&entry) {
+                return None;
+            }
+        }
+    }
+
+    /// See [`AffinityStore::bind`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Full`] under [`WhenFull::Reject`], or where every session has a turn in flight; and as
+    /// [`get`](Self::get).
+    pub fn bind<'k>(
+        &self,
+        key: impl Into<SessionRef<'k>>,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.put(key.into(), |_| Some((worker, kind)))
+    }
+
+    /// See [`AffinityStore::claim`].
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn claim<'k>(
+        &self,
+        key: impl Into<SessionRef<'k>>,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.put(key.into(), |holder| {
+            holder.is_none().then_some((worker, kind))
+        })
+    }
+
+    /// See [`AffinityStore::rebind_if`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn rebind_if<'k>(
+        &self,
+        key: impl Into<SessionRef<'k>>,
+        observed: u64,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.put(key.into(), |holder| {
+            let same = holder.is_some_and(|binding| binding.generation == observed);
+            same.then_some((worker, kind))
+        })
+    }
+
+    /// See [`AffinityStore::refresh_if`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn refresh_if<'k>(
+        &self,
+        key: impl Into<SessionRef<'k>>,
+        worker: WorkerWithDpRank,
+    ) -> Result<Written, StoreError> {
+        let answer = self.look_up(key.into(), |entry, moment| {
+            if entry.worker().same_incarnation(&worker) {
+                let binding = entry.refresh(moment)?;
+                Some(Written::applied(Some(binding)))
+            } else {
+                let binding = entry.peek(moment.now)?;
+                Some(Written::declined(Some(binding)))
+            }
+        })?;
+        Ok(answer.unwrap_or(Written::declined(None)))
+    }
+
+    /// See [`AffinityStore::remove`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn remove<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Written, StoreError> {
+        self.take(key.into(), |_| true)
+    }
+
+    /// See [`AffinityStore::remove_if`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn remove_if<'k>(
+        &self,
+        key: impl Into<SessionRef<'k>>,
+        observed: u64,
+    ) -> Result<Written, StoreError> {
+        self.take(key.into(), |holder| holder.generation == observed)
+    }
+
+    fn take(
+        &self,
+        key: SessionRef<'_>,
+        wanted: impl FnOnce(&Binding) -> bool,
+    ) -> Result<Written, StoreError> {
+        self.check(&key)?;
+        let mut writing = self.write();
+        let Some((entry, holder)) = writing.holder(key) else {
+            return Ok(Written::declined(None));
+        };
+        if !wanted(&holder) {
+            return Ok(Written::declined(Some(holder)));
+        }
+        entry.end();
+        writing.drop_entry(&entry);
+        Ok(Written::applied(None))
+    }
+
+    /// Binds `key` as `decide` says, given what it is bound to.
+    fn put(
+        &self,
+        key: SessionRef<'_>,
+        decide: impl Fn(Option<&Binding>) -> Option<(WorkerWithDpRank, BindingKind)>,
+    ) -> Result<Written, StoreError> {
+        self.check(&key)?;
+        // As many bites as it takes to look at everything, and one.
+        let mut bites = self.config.capacity / BITE + 2;
+        loop {
+            let mut writing = self.write();
+            let holder = writing.holder(key);
+            let now = holder.as_ref().map(|(_, binding)| binding);
+            let Some((worker, kind)) = decide(now) else {
+                return Ok(Written::declined(now.copied()));
+            };
+            if let Some((entry, _)) = &holder {
+                entry.end();
+                writing.drop_entry(entry);
+            } else {
+                match writing.make_room() {
+                    Room::Made => {}
+                    Room::Unknown if bites > 0 => {
+                        bites -= 1;
+                        continue;
+                    }
+                    _ if self.config.when_full == WhenFull::Unpinned => {
+                        return Ok(Written::declined(None));
+                    }
+                    Room::Unknown | Room::None => {
+                        let capacity = self.config.capacity;
+                        return Err(StoreError::Full { capacity });
+                    }
+                }
+            }
+            return Ok(Written::applied(Some(writing.add(key, worker, kind))));
+        }
+    }
+
+    /// Ends a session of a tenant in all of its scopes, whatever model or leg, at once and whether turns are in flight or
+    /// not. Answers how many bindings that were.
+    ///
+    /// Another tenant's session of the same id is another session. Cost: `O(log n)` for each scope.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn release(&self, tenant: Option<&str>, session: &str) -> Result<usize, StoreError> {
+        self.check(&SessionRef {
+            tenant,
+            ..SessionRef::new(session)
+        })?;
+        let mut released = 0;
+        loop {
+            let mut writing = self.write();
+            let entries = writing.ledger.of_session(tenant, session);
+            if entries.is_empty() {
+                return Ok(released);
+            }
+            for entry in entries {
+                released += usize::from(writing.end_released(&entry));
+            }
+        }
+    }
+
+    /// Ends every binding to a worker that has left, whether turns are in flight or not, and answers how many that were.
+    /// Where `worker` has an incarnation, those of that incarnation; where it has none, those of any.
+    ///
+    /// Bindings to it that are made meanwhile may stay. Walks over all entries, 256 at a time.
+    pub fn unbind_worker(&self, worker: WorkerWithDpRank) -> usize {
+        let left = |pinned: WorkerWithDpRank| {
+            pinned == worker
+                && worker
+                    .incarnation()
+                    .is_none_or(|left| pinned.incarnation() == Some(left))
+        };
+        let mut ended = 0;
+        let mut last: Option<EntryKey> = None;
+        loop {
+            let mut writing = self.write();
+            let bite = writing.ledger.after(last.as_ref());
+            for key in bite.iter().filter(|key| left(key.entry().worker())) {
+                ended += usize::from(writing.end_released(key.entry()));
+            }
+            last = bite.last().cloned();
+            if last.is_none() {
+                return ended;
+            }
+        }
+    }
+
+    /// Moves the clock on to `now`, as [`advance_to`](Self::advance_to), and ends what has run out, looking at `budget`
+    /// entries at most.
+    ///
+    /// In bites: the lock is released, and callbacks run, after every 256 entries. The work is in proportion to what ends,
+    /// plus one look in each time to live at what is in use. Sweeps by several threads share the work.
+    pub fn sweep(&self, now: Duration, budget: usize) -> Swept {
+        self.advance_to(now);
+        let mut swept = Swept::default();
+        loop {
+            let mut writing = self.write();
+            let most = BITE.min(budget - swept.looked);
+            let mut bite = 0;
+            while bite < most
+                && let Some(entry) = writing.ledger.due(writing.moment.now)
+            {
+                bite += 1;
+                swept.ended += usize::from(writing.look(&entry));
+            }
+            swept.looked += bite;
+            swept.largest_bite = swept.largest_bite.max(bite);
+            swept.more = writing.ledger.due(writing.moment.now).is_some();
+            if !swept.more || swept.looked == budget {
+                return swept;
+            }
+        }
+    }
+
+    /// Takes the lock. What is ended until the answer is dropped is told then, with the lock released.
+    fn write(&self) -> Writing<'_, M> {
+        let ledger = sync::lock(&self.ledger);
+        Writing {
+            session: self.map.open(),
+            // With the lock held, so that no writer goes by an earlier moment than the one before it.
+            moment: self.time.moment(),
+            ledger,
+            ended: Told {
+                store: self,
+                ended: Vec::new(),
+            },
+        }
+    }
+
+    fn tell(&self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
+        let Some(told) = &self.on_expire else {
+            return;
+        };
+        let expired = Expired {
+            key: entry.key(),
+            binding,
+            cause,
+        };
+        let key = expired.key.clone();
+        if catch_unwind(AssertUnwindSafe(|| told(expired))).is_err() {
+            tracing::error!(%key, "on_expire panicked");
+        }
+    }
+}
+
+/// A write under way. The fields are dropped in this order: the lock is released before anybody is told.
+struct Writing<'s, M: SessionMap> {
+    session: M::Session<'s>,
+    moment: Moment,
+    ledger: MutexGuard<'s, Ledger>,
+    ended: Told<'s, M>,
+}
+
+/// What a write has ended, told when this is dropped.
+struct Told<'s, M: SessionMap> {
+    store: &'s MemoryStore<M>,
+    ended: Vec<(SessionEntry, Binding, ExpireCause)>,
+}
+
+enum Room {
+    Made,
+    None,
+    /// A bite did not find any, and has not looked at everything.
+    Unknown,
+}
+
+impl<M: SessionMap> Writing<'_, M> {
+    /// The entry of a key and its binding, if it holds. One that has run out is ended.
+    fn holder(&mut self, key: SessionRef<'_>) -> Option<(SessionEntry, Binding)> {
+        let entry = self.session.find(key, SessionEntry::clone)?;
+        loop {
+            if let Some(binding) = entry.peek(self.moment.now) {
+                return Some((entry, binding));
+            }
+            // Another thread may know a later time, or an earlier one, and just have refreshed it.
+            if self.look(&entry) {
+                return None;
+            }
+        }
+    }
+
+    /// Looks at an entry, and says whether that has ended it.
+    fn look(&mut self, entry: &SessionEntry) -> bool {
+        match self.ledger.look(entry, self.moment) {
+            Look::RunOut(binding) => {
+                self.drop_entry(entry);
+                self.ended(entry, binding, ExpireCause::Idle);
+                true
+            }
+            Look::Ended => {
+                self.drop_entry(entry);
+                true
+            }
+            Look::Holds => false,
+        }
+    }
+
+    /// Takes an entry that has ended out of the map and the ledger.
+    fn drop_entry(&mut self, entry: &SessionEntry) {
+        self.ledger.remove(entry);
+        self.session.evict(&entry.clone().into());
+    }
+
+    fn end_released(&mut self, entry: &SessionEntry) -> bool {
+        if entry.peek(self.moment.now).is_none() && self.look(entry) {
+            return false;
+        }
+        let released = entry.end();
+        self.drop_entry(entry);
+        if let Some(binding) = released {
+            self.ended(entry, binding, ExpireCause::Released);
+        }
+        released.is_some()
+    }
+
+    fn ended(&mut self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
+        if binding.kind == BindingKind::EngineBacked {
+            self.ended.ended.push((entry.clone(), binding, cause));
+        }
+    }
+
+    fn add(&mut self, key: SessionRef<'_>, worker: WorkerWithDpRank, kind: BindingKind) -> Binding {
+        let generation = self.ledger.next_generation();
+        let deadline = self.moment.deadline;
+        let entry = SessionEntry::new(key.parts(), worker, kind, generation, deadline);
+        self.ledger.add(&entry, deadline);
+        self.session.put(entry.clone().into(), entry);
+        Binding {
+            worker,
+            kind,
+            generation,
+        }
+    }
+
+    /// Makes room for one entry more: of what has run out first, then by the policy.
+    fn make_room(&mut self) -> Room {
+        let config = &self.ended.store.config;
+        if self.ledger.len() < config.capacity {
+            return Room::Made;
+        }
+        for _ in 0..BITE {
+            let Some(entry) = self.ledger.due(self.moment.now) else {
+                return self.evict();
+            };
+            if self.look(&entry) {
+                return Room::Made;
+            }
+        }
+        Room::Unknown
+    }
+
+    fn evict(&mut self) -> Room {
+        if self.ended.store.config.when_full != WhenFull::EvictOldestIdle {
+            return Room::None;
+        }
+        match self.ledger.evict(self.moment) {
+            Eviction::Of(entry, binding) => {
+                self.drop_entry(&entry);
+                self.ended(&entry, binding, ExpireCause::Evicted);
+                Room::Made
+            }
+            Eviction::NotYet => Room::Unknown,
+            Eviction::AllInUse => Room::None,
+        }
+    }
+}
+
+impl<M: SessionMap> Drop for Told<'_, M> {
+    fn drop(&mut self) {
+        for (entry, binding, cause) in self.ended.drain(..) {
+            self.store.tell(&entry, binding, cause);
+        }
+    }
+}
+
+impl<M: SessionMap> AffinityStore for MemoryStore<M> {
+    async fn get(&self, key: SessionRef<'_>) -> Result<Option<Binding>, StoreError> {
+        self.get(key)
+    }
+
+    async fn peek(&self, key: SessionRef<'_>) -> Result<Option<Binding>, StoreError> {
+        self.peek(key)
+    }
+
+    async fn bind(
+        &self,
+        key: SessionRef<'_>,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.bind(key, worker, kind)
+    }
+
+    async fn claim(
+        &self,
+        key: SessionRef<'_>,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.claim(key, worker, kind)
+    }
+
+    async fn refresh_if(
+        &self,
+        key: SessionRef<'_>,
+        worker: WorkerWithDpRank,
+    ) -> Result<Written, StoreError> {
+        self.refresh_if(key, worker)
+    }
+
+    async fn rebind_if(
+        &self,
+        key: SessionRef<'_>,
+        observed: u64,
+        worker: WorkerWithDpRank,
+        kind: BindingKind,
+    ) -> Result<Written, StoreError> {
+        self.rebind_if(key, observed, worker, kind)
+    }
+
+    async fn remove(&self, key: SessionRef<'_>) -> Result<Written, StoreError> {
+        self.remove(key)
+    }
+
+    async fn remove_if(&self, key: SessionRef<'_>, observed: u64) -> Result<Written, StoreError> {
+        self.remove_if(key, observed)
+    }
+}
+
+impl<M> fmt::Debug for MemoryStore<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("config", &self.config)
+            .field("now", &self.time.now())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,49 @@
+//! The coarse clock of a store: a number of milliseconds that its owner moves on.
+
+use std::time::Duration;
+
+use state_map::sync::atomic::{AtomicU64, Ordering};
+
+use crate::entry::{Moment, NEVER};
+
+/// On cache lines of its own: every hit reads it.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Time {
+    now: AtomicU64,
+    ttl: u64,
+}
+
+impl Time {
+    pub(crate) fn new(ttl: u64) -> Self {
+        Self {
+            now: AtomicU64::new(0),
+            ttl,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.now.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        let now = self.now();
+        Moment {
+            now,
+            deadline: now.saturating_add(self.ttl).min(NEVER),
+        }
+    }
+
+    /// Stops short of `NEVER`, which nothing that never runs out may reach.
+    pub(crate) fn advance_to(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis())
+            .unwrap_or(NEVER)
+            .min(NEVER - 1);
+        // A store that would change nothing is not made: the line is in every core's cache.
+        if now > self.now() {
+            self.now.fetch_max(now, Ordering::AcqRel);
+        }
+    }
+}
