@@ -53,7 +53,8 @@ pub struct RedisStoreConfig {
     /// otherwise is refused.
     pub buckets: u16,
     /// How long a pin lives that nobody uses, in whole milliseconds. Five minutes by default; from a millisecond to 365
-    /// days. Routers may differ in it: each use counts from the ttl of the router that made it.
+    /// days. Routers may differ in it: a pin lives for the ttl of the router that used it last. One that is engine-backed is
+    /// told of no earlier than the ttl of the router that bound it has passed since.
     pub ttl: Duration,
     /// How long an operation may take, the wait for a new connection included; 50 ms by default, from a millisecond to a
     /// minute.

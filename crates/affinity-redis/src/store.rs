@@ -7,17 +7,13 @@ use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 
 use affinity::{AffinityStore, Binding, BindingKind, SessionKey, SessionRef, StoreError, Written};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, RedisResult, Script, cmd};
+use redis::{RedisResult, Script, cmd};
 use tokio::time::timeout;
 use worker_id::WorkerWithDpRank;
 
+use crate::connection::{CONNECT_TIMEOUT, Connection};
 use crate::keys::{Keyspace, Place};
 use crate::{ConnectError, RedisStoreConfig, record};
-
-/// How long connecting may take, at first and again later. Operations do not wait so long, but for the first one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pins on a Redis or Valkey server, which any number of routers share.
 ///
@@ -60,7 +56,7 @@ pub struct RedisStore {
 }
 
 pub(crate) struct Inner {
-    connection: ConnectionManager,
+    connection: Connection,
     pub(crate) keys: Keyspace,
     pub(crate) config: RedisStoreConfig,
     write: Script,
@@ -96,12 +92,16 @@ impl RedisStore {
     /// [`ConnectError`], after five seconds at most.
     pub async fn connect(config: RedisStoreConfig) -> Result<Self, ConnectError> {
         config.validate()?;
-        let connection = timeout(CONNECT_TIMEOUT, open(&config)?)
-            .await
-            .map_err(|_| StoreError::Timeout {
-                after: CONNECT_TIMEOUT,
-            })?
-            .map_err(StoreError::unavailable)?;
+        let connection = Connection::new(config.connection_info()?)?;
+        connection.open().await.map_err(|error| {
+            if error.is_timeout() {
+                StoreError::Timeout {
+                    after: CONNECT_TIMEOUT,
+                }
+            } else {
+                StoreError::unavailable(error)
+            }
+        })?;
         let store = Self {
             inner: Arc::new(Inner {
                 connection,
@@ -148,7 +148,7 @@ impl RedisStore {
         })
     }
 
-    pub(crate) fn connection(&self) -> ConnectionManager {
+    pub(crate) fn connection(&self) -> Connection {
         self.inner.connection.clone()
     }
 
@@ -217,27 +217,6 @@ fn read(record: Option<Vec<u8>>) -> Result<Option<Binding>, StoreError> {
         .map(|record| record::binding(&record))
         .transpose()
         .map_err(StoreError::unavailable)
-}
-
-/// A connection that is opened anew when it breaks.
-fn open(
-    config: &RedisStoreConfig,
-) -> Result<impl Future<Output = RedisResult<ConnectionManager>> + Send + use<>, ConnectError> {
-    // Small requests must not wait for one another's acknowledgement, and a peer that is silently gone must be found out.
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(TcpKeepalive::new().with_time(CONNECT_TIMEOUT));
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(CONNECT_TIMEOUT);
-    let info = config.connection_info()?.set_tcp_settings(tcp);
-    // The bound on an operation is the store's, around everything. While the server is gone each operation finds out
-    // so: there is nothing to wait for between attempts.
-    let manager = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(None);
-    let client = Client::open(info).map_err(StoreError::unavailable)?;
-    Ok(ConnectionManager::new_with_config(client, manager))
 }
 
 /// Of a duration that has been validated, which has few of them.
