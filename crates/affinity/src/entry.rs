@@ -237,6 +237,18 @@ impl SessionEntry {
         (seen != ENDED).then(|| self.binding(seen))
     }
 
+    /// The deadline of an entry that holds by it, and not by a turn in flight.
+    pub(crate) fn idle_since(&self, moment: Moment) -> Option<u64> {
+        match self.state(moment) {
+            State::Live {
+                deadline,
+                leased: false,
+                ..
+            } => Some(deadline),
+            _ => None,
+        }
+    }
+
     pub(crate) fn state(&self, moment: Moment) -> State {
         state(self.cell().word.load(Ordering::Acquire), moment)
     }

@@ -156,7 +156,13 @@ impl Ledger {
             };
             let known = !refreshed || self.fresh.is_empty();
             if known && leased && noted >= moment.deadline {
-                return Eviction::AllInUse;
+                // All that follow are in use at this moment; some perhaps not by a turn in flight.
+                let mut used = self.used.iter().take(BITE).map(|(_, key)| key.entry());
+                oldest = used.find_map(|entry| Some((entry.idle_since(moment)?, entry.clone())));
+                if oldest.is_none() {
+                    return Eviction::AllInUse;
+                }
+                break;
             }
             if known && !leased && noted == deadline {
                 oldest = Some((deadline, entry));
