@@ -7,6 +7,9 @@ use crate::step::Step;
 use crate::tools::Tool;
 use crate::workspace::{LoomTest, Member, Workspace};
 
+/// Its tests start a server each.
+const NEEDS_REDIS: &str = "affinity-redis";
+
 pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
     let members = &workspace.members;
     let mut steps = vec![Step::cargo("fmt", ["fmt", "--all", "--check"]).needs(Tool::Rustfmt)];
@@ -94,7 +97,12 @@ fn features(member: &Member) -> Vec<Step> {
         let args = ["test", "--package", &member.name].map(str::to_owned);
         let args = args.into_iter().chain(selection.flags(conformance));
         let slow = !member.features.is_empty() && selection != Selection::All;
-        Step::cargo(selection.step_name("features", member), args).slow(slow)
+        let step = Step::cargo(selection.step_name("features", member), args).slow(slow);
+        if member.name == NEEDS_REDIS {
+            step.needs(Tool::RedisServer)
+        } else {
+            step
+        }
     };
     selections(member).into_iter().map(step).collect()
 }
@@ -213,6 +221,16 @@ mod tests {
             ["features/worker-id/default: cargo test --package worker-id"]
         );
         assert!(!steps[0].slow);
+    }
+
+    #[test]
+    fn only_the_tests_on_a_server_need_one() {
+        let tools = |name| {
+            let steps = features(&member(name, &["tls"], &[]));
+            steps.into_iter().map(|step| step.tool).collect::<Vec<_>>()
+        };
+        assert_eq!(tools("affinity-redis"), [Some(Tool::RedisServer); 2]);
+        assert_eq!(tools("affinity"), [None; 2]);
     }
 
     #[test]

@@ -7,6 +7,16 @@ use std::process::Command;
 pub(crate) enum Tool {
     Clippy,
     Rustfmt,
+    /// Redis or Valkey. From Debian's packages, where they are.
+    RedisServer,
+}
+
+impl Tool {
+    /// Whether a step can do nothing without it. Tests that miss a server say themselves that they were not run, and fail
+    /// where `CI=true` is set.
+    pub(crate) fn is_indispensable(self) -> bool {
+        self != Tool::RedisServer
+    }
 }
 
 /// Remembers what has been looked for, so that a hundred steps ask once.
@@ -28,29 +38,59 @@ impl Toolbox {
 }
 
 fn find_or_install(tool: Tool, say: impl FnOnce(&str)) -> Result<(), String> {
-    let (probe, install) = match tool {
-        Tool::Clippy => (
-            ["cargo", "clippy", "--version"],
-            ["rustup", "component", "add", "clippy"],
-        ),
-        Tool::Rustfmt => (
-            ["cargo", "fmt", "--version"],
-            ["rustup", "component", "add", "rustfmt"],
-        ),
-    };
-    if succeeds(&probe) {
+    let probes = tool.probes();
+    let is_there = || probes.iter().any(|probe| succeeds(probe));
+    if is_there() {
         return Ok(());
     }
-    let install_line = install.join(" ");
+    let commands = tool.install();
+    let lines: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
+    let install_line = lines.join(" && ");
     say(&format!(
         "{tool:?} is missing, installing it: {install_line}"
     ));
-    if succeeds(&install) && succeeds(&probe) {
+    if commands.iter().all(|command| succeeds(command)) && is_there() {
         return Ok(());
     }
     Err(format!(
         "{tool:?} is missing and could not be installed; run: {install_line}"
     ))
+}
+
+impl Tool {
+    /// It is there if one of these succeeds.
+    fn probes(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Tool::Clippy => &[&["cargo", "clippy", "--version"]],
+            Tool::Rustfmt => &[&["cargo", "fmt", "--version"]],
+            Tool::RedisServer => &[
+                &["redis-server", "--version"],
+                &["valkey-server", "--version"],
+            ],
+        }
+    }
+
+    /// One after the other.
+    fn install(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Tool::Clippy => &[&["rustup", "component", "add", "clippy"]],
+            Tool::Rustfmt => &[&["rustup", "component", "add", "rustfmt"]],
+            // The tests start their own: at this run level the package starts none.
+            Tool::RedisServer => &[
+                &["apt-get", "update"],
+                &[
+                    "env",
+                    "DEBIAN_FRONTEND=noninteractive",
+                    "RUNLEVEL=1",
+                    "apt-get",
+                    "install",
+                    "--yes",
+                    "--no-install-recommends",
+                    "redis-server",
+                ],
+            ],
+        }
+    }
 }
 
 fn succeeds(command: &[&str]) -> bool {

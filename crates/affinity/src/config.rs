@@ -67,6 +67,8 @@ pub enum WhenFull {
     /// of them that was used longest ago, though others might be found that never were. So of pins in use a flood of
     /// made-up sessions ends at most one in 256, and of those that a sweep or an eviction has looked at since their
     /// first use none. A pin never used after it was bound is no better than a made-up one.
+    /// Of pins that were all used in this very millisecond it knows the first 256 only, and may answer
+    /// [`StoreError::Full`](crate::StoreError::Full) if these have turns in flight.
     EvictOldestIdle,
 }
 
