@@ -228,7 +228,7 @@ impl<M: SessionMap + Default> Pair<M> {
     }
 
     /// What the store answers, and what the naive one does.
-    fn call(&mut self, call: Call) -> (String, String) {
+    fn call(&mut self, call: &Call) -> (String, String) {
         let (naive, store) = (&mut self.naive, &self.store);
         let written = |real: Result<Written, StoreError>, naive: Result<Written, StoreError>| {
             (comparable(&real), comparable(&naive))
@@ -236,7 +236,7 @@ impl<M: SessionMap + Default> Pair<M> {
         let found = |real: Result<Option<Binding>, StoreError>, naive: Option<Binding>| {
             (comparable(&real), comparable(&Ok::<_, StoreError>(naive)))
         };
-        match call {
+        match *call {
             Call::Get(key) => found(store.get(session_ref(key)), naive.used(key)),
             Call::Peek(key) => found(store.peek(session_ref(key)), naive.now(key)),
             Call::Bind(key, worker, kind) => {
@@ -362,7 +362,7 @@ impl<M: SessionMap + Default> Pair<M> {
                 let swept = store.sweep(Duration::from_millis(naive.now), budget);
                 let within = swept.looked <= budget && swept.ended <= swept.looked;
                 let finished = swept.more || store.len() == naive.pins.len();
-                (format!("{} {}", within, finished), "true true".to_owned())
+                (format!("{within} {finished}"), "true true".to_owned())
             }
         }
     }
@@ -408,7 +408,7 @@ fn matches_the_naive_store<M: SessionMap + Default>() {
     let outcome = runner.run(&(policies, vec(any_call(), 1..60)), |(when_full, calls)| {
         let mut pair = Pair::<M>::new(when_full);
         for call in calls {
-            let (real, naive) = pair.call(call.clone());
+            let (real, naive) = pair.call(&call);
             prop_assert_eq!(real, naive, "{:?}", call);
             pair.check_told(false)?;
             prop_assert!(pair.store.len() >= pair.naive.pins.len() && pair.store.len() <= CAPACITY);

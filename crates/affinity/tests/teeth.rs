@@ -105,7 +105,7 @@ impl Naive {
             self.end(
                 &mut state,
                 name,
-                !(self.has(Flaw::ForgetsWhatWasReplaced) && !swept),
+                swept || !self.has(Flaw::ForgetsWhatWasReplaced),
             );
         }
         state
