@@ -83,6 +83,8 @@ fn every_read_is_as_the_model_says_after_every_event<M: LoraMap + Default>() {
     let config = ProptestConfig {
         cases: 300,
         failure_persistence: None,
+        // Each step compares everything: long enough to be short of noise, and not for ever.
+        max_shrink_iters: 1_000,
         ..ProptestConfig::default()
     };
     let default_capacity = prop_oneof![Just(None), Just(Some(0)), Just(Some(2))];
