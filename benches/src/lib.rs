@@ -12,12 +12,13 @@
 #![forbid(unsafe_code)]
 
 pub mod baselines;
+mod changes;
 pub mod decode_step;
 pub mod figures;
 pub mod latency;
-pub mod loras;
+mod loras;
 pub mod measure;
 mod phase_scenarios;
 pub mod phase_state;
-pub mod routers;
+mod routers;
 pub mod scenario;

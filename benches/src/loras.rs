@@ -4,22 +4,24 @@
 //! come so many a second by the clock, which is read once a round, and are the first thread's: its share of the time that
 //! they take is measured with the rest.
 
-use std::fmt::Write as _;
+mod compared;
+mod placement;
+
 use std::hint::black_box;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use lora_tracker::{
     DashMapLoras, LoraEvent, LoraInfo, LoraMap, LoraTracker, PapayaLoras, RwLockLoras, SccLoras,
 };
-use serde::{Deserialize, Serialize};
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
+use self::compared::Tracker;
+use self::placement::Placements;
 use crate::baselines::loras::{FourMaps, FullClone};
-use crate::scenario::{AGAIN, PLANTED, Share, Shares, map_of};
+use crate::changes::Changes;
+use crate::scenario::{Scenario, Share, Shares, map_of, maps};
 
 /// Adapters of a fleet, and of a worker.
 const ADAPTERS: u64 = 100;
@@ -32,8 +34,6 @@ const CAPACITY: u32 = 16;
 /// Operations of a round where each looks at a handful of workers, and workers looked at where it is more.
 const ROUND: u64 = 256;
 const LOOKED_AT_A_ROUND: u64 = 8_192;
-/// The placement requests of a thread, made beforehand.
-const REQUESTS: usize = 256;
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,29 +72,15 @@ impl Spread {
 
 /// An operation on a fleet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fleet {
+struct Fleet {
     work: Work,
     threads: u32,
     workers: u64,
     changes_a_second: u32,
 }
 
-/// A fleet with the name of its scenario, what it stands for, and whether it decides the record.
-#[derive(Clone, Debug)]
-pub struct Named {
-    /// The name.
-    pub name: String,
-    /// What it stands for.
-    pub what: String,
-    /// Whether it is a whole operation.
-    pub gating: bool,
-    /// The fleet.
-    pub fleet: Fleet,
-}
-
-/// All fleets, on a machine with so many cores.
-#[must_use]
-pub fn all(cores: u32) -> Vec<Named> {
+/// The scenarios, on a machine with so many cores.
+pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let placement = Fleet {
         work: Work::Placement,
         threads: cores,
@@ -113,11 +99,14 @@ pub fn all(cores: u32) -> Vec<Named> {
                 format!("{what}; {variation}"),
             )
         };
-        all.push(Named {
+        all.push(Scenario {
             name,
-            what,
+            adr: "0005",
             gating,
-            fleet,
+            what,
+            threads: fleet.threads,
+            arms: fleet.arms(),
+            build: Arc::new(move |arm, seed| fleet.shares(arm, seed)),
         });
     };
 
@@ -206,15 +195,7 @@ impl Work {
 }
 
 impl Fleet {
-    /// Threads that operate at once.
-    #[must_use]
-    pub fn threads(&self) -> u32 {
-        self.threads
-    }
-
-    /// What is compared.
-    #[must_use]
-    pub fn arms(&self) -> Vec<Arm> {
+    fn arms(&self) -> Vec<Arm> {
         let mut arms = vec![Arm::new("dashmap", Role::Incumbent)];
         match self.work {
             // What is asked by name, and the state as a whole, does not go through the map.
@@ -223,14 +204,8 @@ impl Fleet {
             }
             Work::View => {}
             Work::Slots | Work::Event(_) | Work::Placement => {
-                arms.extend([
-                    Arm::new(AGAIN, Role::IncumbentAgain),
-                    Arm::new(PLANTED, Role::Planted { extra: 0.10 }),
-                    Arm::new("papaya", Role::Candidate),
-                    Arm::new("scc", Role::Candidate),
-                    Arm::new("rwlock", Role::Baseline),
-                    Arm::new("reference", Role::Reference),
-                ]);
+                arms = maps();
+                arms.push(Arm::new("reference", Role::Reference));
             }
         }
         if matches!(self.work, Work::Event(_)) {
@@ -239,12 +214,7 @@ impl Fleet {
         arms
     }
 
-    /// The shares of all threads of an arm.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such arm.
-    pub fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
+    fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
         Ok(match map_of(arm) {
             "dashmap" => self.tracked(LoraTracker::<DashMapLoras>::default(), seed),
             "papaya" => self.tracked(LoraTracker::<PapayaLoras>::default(), seed),
@@ -298,9 +268,7 @@ impl Fleet {
                     fleet: self,
                     names: names(),
                     toggled: Toggled::new(self, thread),
-                    due: (thread == 0)
-                        .then(|| Due::new(self.changes_a_second))
-                        .flatten(),
+                    changes: Changes::of_thread(thread, self.changes_a_second),
                     placements,
                     rng,
                 }) as Box<dyn Share>
@@ -328,120 +296,6 @@ fn loaded(worker: WorkerWithDpRank, name: Arc<str>) -> LoraEvent {
     LoraEvent::Loaded {
         worker,
         lora: LoraInfo::new(name, Some(CAPACITY)),
-    }
-}
-
-/// What is compared.
-trait Tracker: Send + Sync + 'static {
-    fn apply(&self, event: LoraEvent);
-    fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool;
-    /// How many have the adapter, where the answer is a collection of them.
-    fn loaded_workers(&self, name: &str) -> usize;
-    /// The least loaded of the candidates, and how many there are.
-    fn least_loaded(&self, name: &str) -> Option<(WorkerWithDpRank, usize)>;
-    /// How many workers have a free slot, and how many adapters those have.
-    fn free_slots(&self) -> (usize, usize);
-    /// How many adapters a worker has, if it is there and has a free slot.
-    fn with_room(&self, worker: &WorkerWithDpRank) -> Option<usize>;
-    /// How many changes there have been in the state that is kept.
-    fn view(&self) -> u64;
-}
-
-impl<M: LoraMap + 'static> Tracker for LoraTracker<M> {
-    fn apply(&self, event: LoraEvent) {
-        assert_eq!(self.apply(event), Ok(true), "it changes something");
-    }
-
-    fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool {
-        self.is_loaded(worker, name)
-    }
-
-    fn loaded_workers(&self, name: &str) -> usize {
-        black_box(self.loaded_workers(name)).len()
-    }
-
-    fn least_loaded(&self, name: &str) -> Option<(WorkerWithDpRank, usize)> {
-        let candidates = self.candidates(name);
-        let least = candidates.iter().min_by_key(|each| each.slots.loaded)?;
-        Some((least.worker, least.slots.loaded))
-    }
-
-    fn free_slots(&self) -> (usize, usize) {
-        let free = self.workers_with_free_slots();
-        let rows = free.iter().map(|each| black_box(each).slots.loaded);
-        rows.fold((0, 0), |(met, sum), loaded| (met + 1, sum + loaded))
-    }
-
-    fn with_room(&self, worker: &WorkerWithDpRank) -> Option<usize> {
-        let slots = self.worker_slots(worker)?;
-        slots.has_room().then_some(slots.loaded)
-    }
-
-    fn view(&self) -> u64 {
-        black_box(self.view()).generation()
-    }
-}
-
-impl Tracker for FourMaps {
-    fn apply(&self, event: LoraEvent) {
-        self.apply(event);
-    }
-
-    fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool {
-        self.is_loaded(worker, name)
-    }
-
-    fn loaded_workers(&self, name: &str) -> usize {
-        black_box(self.loaded_workers(name)).len()
-    }
-
-    fn least_loaded(&self, name: &str) -> Option<(WorkerWithDpRank, usize)> {
-        self.candidates(name).into_iter().min_by_key(|each| each.1)
-    }
-
-    fn free_slots(&self) -> (usize, usize) {
-        let free = black_box(self.workers_with_free_slots());
-        (free.len(), free.iter().map(|(_, loaded)| loaded).sum())
-    }
-
-    fn with_room(&self, worker: &WorkerWithDpRank) -> Option<usize> {
-        let (loaded, capacity) = self.worker_slots(worker)?;
-        (loaded < capacity as usize).then_some(loaded)
-    }
-
-    fn view(&self) -> u64 {
-        unreachable!("four maps have no view")
-    }
-}
-
-/// Only events are compared with this one.
-impl Tracker for FullClone {
-    fn apply(&self, event: LoraEvent) {
-        self.apply(event);
-    }
-
-    fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool {
-        self.is_loaded(worker, name)
-    }
-
-    fn loaded_workers(&self, _: &str) -> usize {
-        unreachable!("events alone")
-    }
-
-    fn least_loaded(&self, _: &str) -> Option<(WorkerWithDpRank, usize)> {
-        unreachable!("events alone")
-    }
-
-    fn free_slots(&self) -> (usize, usize) {
-        unreachable!("events alone")
-    }
-
-    fn with_room(&self, _: &WorkerWithDpRank) -> Option<usize> {
-        unreachable!("events alone")
-    }
-
-    fn view(&self) -> u64 {
-        unreachable!("events alone")
     }
 }
 
@@ -479,45 +333,19 @@ impl Toggled {
     }
 }
 
-/// When the next change is due.
-struct Due {
-    next: Instant,
-    every: Duration,
-}
-
-impl Due {
-    fn new(a_second: u32) -> Option<Self> {
-        let every = Duration::from_secs(1).checked_div(a_second)?;
-        Some(Self {
-            next: Instant::now(),
-            every,
-        })
-    }
-
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = now >= self.next;
-        if due {
-            // None is made up for: the rate is an upper bound.
-            self.next = now + self.every;
-        }
-        due
-    }
-}
-
 struct Asking<T> {
     tracker: Arc<T>,
     fleet: Fleet,
     names: Vec<Arc<str>>,
     toggled: Toggled,
-    due: Option<Due>,
+    changes: Changes,
     placements: Placements,
     rng: fastrand::Rng,
 }
 
 impl<T: Tracker> Share for Asking<T> {
     fn round(&mut self) -> u64 {
-        if self.due.as_mut().is_some_and(Due::is_due) {
+        if self.changes.due() {
             self.tracker.apply(self.toggled.next());
         }
         let (tracker, workers) = (&*self.tracker, self.fleet.workers);
@@ -579,111 +407,4 @@ impl<T: Tracker> Share for Asking<T> {
             Work::Placement => self.placements.round(tracker),
         }
     }
-}
-
-/// A request for a chat completion, as far as placing it needs to know.
-#[derive(Deserialize)]
-struct Request<'a> {
-    #[serde(borrow)]
-    model: &'a str,
-    #[serde(borrow)]
-    user: Option<&'a str>,
-}
-
-/// What goes to the router.
-#[derive(Serialize)]
-struct Decision<'a> {
-    request: u64,
-    adapter: &'a str,
-    user: Option<&'a str>,
-    worker_id: u64,
-    dp_rank: u32,
-    loaded: usize,
-    sticky: bool,
-}
-
-/// The requests of a thread, and where it writes what it decides.
-#[derive(Default)]
-struct Placements {
-    /// The body, and the worker that has served the session before, if it is not new.
-    requests: Vec<(String, Option<WorkerWithDpRank>)>,
-    at: usize,
-    placed: u64,
-    decision: Vec<u8>,
-}
-
-impl Placements {
-    fn new(fleet: Fleet, mut rng: fastrand::Rng) -> Self {
-        let names = names();
-        let request = |number| {
-            let at = rng.u64(2..ADAPTERS);
-            let before = rng.bool().then(|| {
-                loop {
-                    let id = rng.u64(..fleet.workers);
-                    if of_worker(id).any(|held| held == at) {
-                        break worker(id);
-                    }
-                }
-            });
-            let name = &names[usize::try_from(at).unwrap_or_default()];
-            (body(name, number, rng.usize(2..8)), before)
-        };
-        Self {
-            requests: (0..REQUESTS).map(request).collect(),
-            decision: Vec::with_capacity(512),
-            ..Self::default()
-        }
-    }
-
-    fn round(&mut self, tracker: &impl Tracker) -> u64 {
-        const ROUND: usize = 16;
-        for _ in 0..ROUND {
-            self.at = (self.at + 1) % self.requests.len();
-            let (body, before) = &self.requests[self.at];
-            let request: Request<'_> = serde_json::from_str(body).expect("a request");
-            let name = request.model;
-            let sticky = before.and_then(|worker| {
-                let loaded = tracker.with_room(&worker)?;
-                tracker.is_loaded(&worker, name).then_some((worker, loaded))
-            });
-            assert_eq!(
-                sticky.is_some(),
-                before.is_some(),
-                "a session's worker has its adapter"
-            );
-            let (worker, loaded) = sticky
-                .or_else(|| tracker.least_loaded(name))
-                .expect("everybody has room");
-            self.placed += 1;
-            self.decision.clear();
-            let decision = Decision {
-                request: self.placed,
-                adapter: name,
-                user: request.user,
-                worker_id: worker.worker_id,
-                dp_rank: worker.dp_rank,
-                loaded,
-                sticky: sticky.is_some(),
-            };
-            serde_json::to_writer(&mut self.decision, &decision).expect("a vector takes all");
-            self.decision.write_all(b"\n").expect("a vector takes all");
-            black_box(&self.decision);
-        }
-        ROUND as u64
-    }
-}
-
-/// A body of a few hundred bytes to a few kilobytes.
-fn body(model: &str, number: usize, turns: usize) -> String {
-    let mut body =
-        format!(r#"{{"model":"{model}","user":"user-{number}","stream":true,"messages":["#);
-    for turn in 0..turns {
-        let role = ["user", "assistant"][turn % 2];
-        let comma = if turn == 0 { "" } else { "," };
-        let text =
-            "Please look at the order once more and tell me what has become of it. ".repeat(4);
-        let _ = write!(body, r#"{comma}{{"role":"{role}","content":"{text}"}}"#);
-    }
-    body.push_str("]}");
-    body
 }

@@ -8,7 +8,6 @@ mod whole;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use router_snapshot::{
@@ -20,6 +19,7 @@ use worker_id::WorkerWithDpRank;
 
 use self::whole::{Joining, Routing};
 use crate::baselines::routers::PublishedRouters;
+use crate::changes::Changes;
 use crate::scenario::{Scenario, Share, Shares, map_of, maps};
 
 /// The requests of a thread, made beforehand.
@@ -322,42 +322,9 @@ impl Fleet {
         (0..self.threads)
             .map(|thread| {
                 let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread)));
-                let rate = if thread == 0 {
-                    self.changes_a_second
-                } else {
-                    0
-                };
-                make(&mut rng, Changes::new(rate))
+                make(&mut rng, Changes::of_thread(thread, self.changes_a_second))
             })
             .collect()
-    }
-}
-
-/// Says when a change is due.
-struct Changes {
-    every: Option<Duration>,
-    next: Instant,
-}
-
-impl Changes {
-    fn new(a_second: u32) -> Self {
-        Self {
-            every: (a_second > 0).then(|| Duration::from_secs(1) / a_second),
-            next: Instant::now(),
-        }
-    }
-
-    /// At most one at a time: what was due while the process slept is not made up for.
-    fn due(&mut self) -> bool {
-        let Some(every) = self.every else {
-            return false;
-        };
-        let now = Instant::now();
-        let due = now >= self.next;
-        if due {
-            self.next = now + every;
-        }
-        due
     }
 }
 

@@ -119,18 +119,9 @@ pub fn maps() -> Vec<Arm> {
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
 #[must_use]
 pub fn all(cores: u32) -> Vec<Scenario> {
-    let loras = loras::all(cores).into_iter().map(|named| Scenario {
-        name: named.name,
-        adr: "0005",
-        gating: named.gating,
-        what: named.what,
-        threads: named.fleet.threads(),
-        arms: named.fleet.arms(),
-        build: Arc::new(move |arm, seed| named.fleet.shares(arm, seed)),
-    });
     [
         phase_scenarios::all(cores),
-        loras.collect(),
+        loras::all(cores),
         routers::all(cores),
     ]
     .concat()

@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use router_snapshot::{Router, RouterManager, RouterMap, Selection, WorkerSpec};
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, Fleet, REQUESTS, WORKERS_PER_MODEL, model, worker_id};
+use super::{Fleet, REQUESTS, WORKERS_PER_MODEL, model, worker_id};
+use crate::changes::Changes;
 use crate::scenario::Share;
 
 /// Requests of a round.
