@@ -46,6 +46,36 @@ struct Model {
     served: Classes,
 }
 
+/// Some of the classes, a bit each, from the one that is preferred most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClassSet(u8);
+
+impl ClassSet {
+    #[inline]
+    pub(crate) fn with(self, class: RouterClass, present: bool) -> Self {
+        Self(self.0 | u8::from(present) << class.index())
+    }
+
+    #[inline]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The index of the best one.
+    #[inline]
+    pub(crate) fn best(self) -> Option<usize> {
+        (self.0 != 0).then(|| self.0.trailing_zeros() as usize)
+    }
+
+    pub(crate) fn has_kind(self, pd: bool) -> bool {
+        let of_kind = RouterClass::ALL
+            .into_iter()
+            .filter(|class| class.is_pd() == pd);
+        let kind = of_kind.fold(Self::default(), |set, class| set.with(class, true));
+        self.and(kind) != Self::default()
+    }
+}
+
 /// How many healthy workers there are of each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes([u32; CLASSES]);
@@ -59,8 +89,13 @@ impl Classes {
         self.0[class.index()] -= 1;
     }
 
-    pub(crate) fn has(&self, class: RouterClass) -> bool {
-        self.0[class.index()] > 0
+    /// The classes that have one, without a branch for each.
+    #[inline]
+    pub(crate) fn present(&self) -> ClassSet {
+        let classes = RouterClass::ALL.into_iter();
+        classes.fold(ClassSet::default(), |set, class| {
+            set.with(class, self.0[class.index()] > 0)
+        })
     }
 }
 

@@ -18,7 +18,7 @@
 
 use std::sync::Arc;
 
-use crate::models::{Classes, Models};
+use crate::models::{ClassSet, Classes, Models};
 use crate::router::CLASSES;
 use crate::{RouterClass, RouterId, SelectError, WorkerSpec};
 
@@ -55,6 +55,8 @@ pub(crate) struct Snapshot<R: ?Sized> {
     winners: [Option<Seat<R>>; CLASSES + 1],
     /// The answer to a request that names no model: first to one that prefers regular routers, then to one that prefers PD.
     unnamed: [Option<Slot>; 2],
+    /// The classes that have a router.
+    registered: ClassSet,
     /// Healthy workers, whatever they serve.
     served: Classes,
     pub(crate) models: Models,
@@ -67,6 +69,7 @@ impl<R: ?Sized> Snapshot<R> {
             routers: 0,
             winners: Default::default(),
             unnamed: [None; 2],
+            registered: ClassSet::default(),
             served: Classes::default(),
             models: Models::default(),
         }
@@ -80,8 +83,11 @@ impl<R: ?Sized> Snapshot<R> {
         default: Option<Seat<R>>,
     ) -> Self {
         let mut winners: [_; CLASSES + 1] = Default::default();
+        let mut registered = ClassSet::default();
         for class in RouterClass::ALL {
-            winners[class.index()] = first(class);
+            let winner = first(class);
+            registered = registered.with(class, winner.is_some());
+            winners[class.index()] = winner;
         }
         winners[DEFAULT] = default;
         Self {
@@ -89,6 +95,7 @@ impl<R: ?Sized> Snapshot<R> {
             routers,
             winners,
             unnamed: [None; 2],
+            registered,
             served: self.served,
             models: self.models.clone(),
         }
@@ -133,10 +140,7 @@ impl<R: ?Sized> Snapshot<R> {
     }
 
     fn kind_has_worker(&self, pd: bool) -> bool {
-        let of_kind = RouterClass::ALL
-            .into_iter()
-            .filter(|class| class.is_pd() == pd);
-        of_kind.into_iter().any(|class| self.served.has(class))
+        self.served.present().has_kind(pd)
     }
 
     /// The rule of single-router mode.
@@ -158,10 +162,8 @@ impl<R: ?Sized> Snapshot<R> {
     #[inline]
     pub(crate) fn with_model(&self, model: &str) -> Result<Slot, SelectError> {
         if let Some(served) = self.models.served(model) {
-            for class in RouterClass::ALL {
-                if served.has(class) && self.winners[class.index()].is_some() {
-                    return Ok(class.index());
-                }
+            if let Some(best) = served.present().and(self.registered).best() {
+                return Ok(best);
             }
         }
         self.fall_back(model)
