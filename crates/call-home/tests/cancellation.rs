@@ -193,7 +193,14 @@ async fn a_claim_races_a_cancellation<M: Map>() {
         let (heard, said, ended) = tokio::join!(registrant, worker, canceller);
         match heard {
             // A cancellation may still find a stream that is about to leave.
-            Ok(end) => assert_eq!((end, said.unwrap().is_ok()), (None, true)),
+            Ok(end) => {
+                let streams = server.stats().streams;
+                assert_eq!(
+                    streams.established, 0,
+                    "gone before its reader hears of the end"
+                );
+                assert_eq!((end, said.unwrap().is_ok()), (None, true));
+            }
             Err(why) => {
                 assert_eq!(ended.unwrap(), 1);
                 assert!(why == Ok(Cut::Cancelled) || why == Err(gone(instance(round))));

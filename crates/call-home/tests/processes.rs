@@ -9,9 +9,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use call_home::{
-    CallHomeServer, ConnectionInfo, Cut, FrontendEnd, StreamError, StreamId, StreamKind, StreamMap,
-};
+use call_home::{ConnectionInfo, Cut, FrontendEnd, StreamError, StreamId, StreamKind, StreamMap};
 use common::{client, instance, read_all, server, settles};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -231,13 +229,13 @@ mod exhausted {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use call_home::CallHomeOptions;
+    use call_home::{CallHomeOptions, CallHomeServer};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use rustix::time::{ClockId, clock_gettime};
     use tracing::field::{Field, Visit};
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-    use super::{CallHomeServer, SAYS, read_all};
+    use super::{SAYS, read_all};
 
     pub(super) const STREAMS: u64 = 8;
 

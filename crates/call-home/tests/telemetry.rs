@@ -120,7 +120,13 @@ fn connections_refusals_and_bytes_are_counted() {
                 .collect::<String>();
             let value = match value {
                 DebugValue::Counter(count) => i64::try_from(count).unwrap(),
-                DebugValue::Gauge(gauge) => gauge.into_inner() as i64,
+                DebugValue::Gauge(gauge) => {
+                    if gauge.into_inner() == 0.0 {
+                        0
+                    } else {
+                        1
+                    }
+                }
                 DebugValue::Histogram(_) => panic!("no histogram"),
             };
             (format!("{}{labels}", key.key().name()), value)

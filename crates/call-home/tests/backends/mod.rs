@@ -1,14 +1,18 @@
-//! Runs an async test on every map that is enabled.
+//! Runs an async test on every map that is enabled, and on the two that are there always.
 
 macro_rules! on_every_backend {
     ($($test:ident),+ $(,)?) => {
-        crate::backends::on_every_backend! { @map dashmap if "dashmap", call_home::DashMapStreams, $($test),+ }
-        crate::backends::on_every_backend! { @map papaya if "papaya", call_home::PapayaStreams, $($test),+ }
-        crate::backends::on_every_backend! { @map scc if "scc", call_home::SccStreams, $($test),+ }
-        crate::backends::on_every_backend! { @map rwlock if "rwlock", call_home::RwLockStreams, $($test),+ }
+        crate::backends::on_every_backend! { @map dashmap if feature = "dashmap", call_home::DashMapStreams, $($test),+ }
+        crate::backends::on_every_backend! { @map papaya if feature = "papaya", call_home::PapayaStreams, $($test),+ }
+        crate::backends::on_every_backend! { @map scc if feature = "scc", call_home::SccStreams, $($test),+ }
+        crate::backends::on_every_backend! { @map rwlock if feature = "rwlock", call_home::RwLockStreams, $($test),+ }
+        crate::backends::on_every_backend! { @map reference if all(),
+            state_map::model::ReferenceMap<call_home::StreamId, stream_registry::StreamEntry<call_home::FrontendEnd>>, $($test),+ }
+        crate::backends::on_every_backend! { @map adversarial if all(),
+            state_map::model::AdversarialMap<call_home::StreamId, stream_registry::StreamEntry<call_home::FrontendEnd>>, $($test),+ }
     };
-    (@map $name:ident if $feature:literal, $map:ty, $($test:ident),+) => {
-        #[cfg(feature = $feature)]
+    (@map $name:ident if $cfg:meta, $map:ty, $($test:ident),+) => {
+        #[cfg($cfg)]
         mod $name {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
