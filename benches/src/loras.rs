@@ -242,7 +242,8 @@ impl Fleet {
     /// The events that make the fleet.
     fn pairs(self) -> impl Iterator<Item = LoraEvent> {
         let names = names();
-        let few = (self.workers / 8).max(1);
+        // The eight have even numbers.
+        let few = (self.workers / 16).max(1) * 2;
         (0..self.workers).flat_map(move |id| {
             let of_eight = (id % few == 0 && id / few < 8).then_some(ON_EIGHT as u64);
             let held: Vec<_> = of_worker(id)
@@ -267,7 +268,7 @@ impl Fleet {
                     tracker: Arc::clone(&tracker),
                     fleet: self,
                     names: names(),
-                    toggled: Toggled::new(self, thread),
+                    toggled: Toggled::new(self, rng.clone()),
                     changes: Changes::of_thread(thread, self.changes_a_second),
                     placements,
                     rng,
@@ -299,30 +300,39 @@ fn loaded(worker: WorkerWithDpRank, name: Arc<str>) -> LoraEvent {
     }
 }
 
-/// A pair that is loaded and unloaded by turns.
+/// An adapter that is loaded and unloaded by turns, on one worker after the other.
 struct Toggled {
+    workers: u64,
     worker: WorkerWithDpRank,
     name: Arc<str>,
     is_loaded: bool,
+    /// Whether the adapter is on all workers but the one whose turn it is, or on no other than its eight.
+    on_all: bool,
+    rng: fastrand::Rng,
 }
 
 impl Toggled {
-    fn new(fleet: Fleet, thread: u32) -> Self {
+    fn new(fleet: Fleet, rng: fastrand::Rng) -> Self {
         let adapter = match fleet.work {
             Work::Event(spread) => spread.adapter(),
             // What is asked for changes too.
             _ => ON_EIGHT,
         };
-        // Each thread's own, and none of the eight.
-        let id = fleet.workers / 2 + 1 + u64::from(thread);
         Self {
-            worker: worker(id),
+            workers: fleet.workers,
+            worker: worker(1),
             name: Arc::clone(&names()[adapter]),
             is_loaded: adapter == ON_ALL,
+            on_all: adapter == ON_ALL,
+            rng,
         }
     }
 
     fn next(&mut self) -> LoraEvent {
+        if self.is_loaded == self.on_all {
+            // As it was at first: another worker's turn. None of the eight, which have even numbers.
+            self.worker = worker(self.rng.u64(..self.workers / 2) * 2 + 1);
+        }
         self.is_loaded = !self.is_loaded;
         let (worker, name) = (self.worker, Arc::clone(&self.name));
         if self.is_loaded {
@@ -400,6 +410,7 @@ impl<T: Tracker> Share for Asking<T> {
                     worker,
                     name,
                     is_loaded,
+                    ..
                 } = &self.toggled;
                 assert_eq!(tracker.is_loaded(worker, name), *is_loaded);
                 16

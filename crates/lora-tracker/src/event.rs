@@ -41,7 +41,7 @@ impl LoraInfo {
 /// | another, and a worker is there | it has restarted: the one that was there leaves, with its adapters, in the same change | ignored | ignored, and remembered as departed |
 /// | one that has departed | ignored | ignored | ignored |
 ///
-/// A departed incarnation is remembered for 60 s, and the last 16,384 of them at least half. Where workers have no
+/// A departed incarnation is remembered for 60 s; of many, the last 8,192 at least. Where workers have no
 /// incarnations, nothing tells a late event from a new life: `Loaded` after `WorkerLeft` brings the worker back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -179,11 +179,6 @@ impl Snapshot {
         self.adapters.get(name).map(|adapter| &**adapter)
     }
 
-    /// The name as it is in the index, so that all who mention it share it.
-    pub(crate) fn name(&self, name: &str) -> Option<&Arc<str>> {
-        self.adapters.get_key_value(name).map(|(name, _)| name)
-    }
-
     pub(crate) fn adapters(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Adapter)> {
         self.adapters
             .iter()
@@ -209,13 +204,33 @@ impl Snapshot {
         touched.places.push(place);
     }
 
-    /// Sets who has an adapter. An adapter that nobody has is taken out of the index.
-    pub(crate) fn set_adapter(&mut self, name: Arc<str>, adapter: Adapter, touched: &mut Touched) {
+    /// Changes who has an adapter, and answers with the name that all share who mention it; nothing if `change` declines. An
+    /// adapter that nobody has is taken out of the index.
+    pub(crate) fn change_adapter(
+        &mut self,
+        name: &Arc<str>,
+        change: impl FnOnce(&Adapter) -> Option<Adapter>,
+        touched: &mut Touched,
+    ) -> Option<Arc<str>> {
+        let name = match self.adapters.get_full_mut(&**name) {
+            None => {
+                let adapter = change(&Adapter::default())?;
+                self.put(Arc::clone(name), Some(Arc::new(adapter)));
+                Arc::clone(name)
+            }
+            Some((_, shared, slot)) => {
+                let adapter = change(slot)?;
+                let shared = Arc::clone(shared);
+                if adapter.workers.is_empty() {
+                    self.put(Arc::clone(&shared), None);
+                } else {
+                    *slot = Arc::new(adapter);
+                }
+                shared
+            }
+        };
         touched.names.push(Arc::clone(&name));
-        self.put(
-            name,
-            (!adapter.workers.is_empty()).then(|| Arc::new(adapter)),
-        );
+        Some(name)
     }
 
     fn put(&mut self, name: Arc<str>, adapter: Option<Arc<Adapter>>) {

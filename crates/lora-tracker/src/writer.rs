@@ -289,14 +289,9 @@ impl<S: LoraSession> Change<'_, S> {
         let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
-        let name = Arc::clone(self.snapshot.name(name).unwrap_or(name));
-        let adapter = match self.snapshot.adapter(&name) {
-            Some(adapter) => adapter.with(worker, place),
-            None => Adapter::default().with(worker, place),
-        };
-        if let Some(adapter) = adapter {
-            self.records[place].adapters.insert(Arc::clone(&name));
-            self.snapshot.set_adapter(name, adapter, self.touched);
+        let with = |adapter: &Adapter| adapter.with(worker, place);
+        if let Some(name) = self.snapshot.change_adapter(name, with, self.touched) {
+            self.records[place].adapters.insert(name);
             self.update(place, |slots| slots.loaded += 1);
         }
     }
@@ -312,11 +307,8 @@ impl<S: LoraSession> Change<'_, S> {
     }
 
     fn take_from(&mut self, name: &Arc<str>, worker: &WorkerWithDpRank) {
-        let adapter = self.snapshot.adapter(name);
-        if let Some(adapter) = adapter.and_then(|adapter| adapter.without(worker)) {
-            self.snapshot
-                .set_adapter(Arc::clone(name), adapter, self.touched);
-        }
+        let without = |adapter: &Adapter| adapter.without(worker);
+        let _ = self.snapshot.change_adapter(name, without, self.touched);
     }
 
     /// Takes a capacity that was said, if one was: by an adapter, or by the worker itself.
