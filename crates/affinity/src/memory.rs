@@ -26,28 +26,31 @@
 //! - Under the lock, a key's entry in the map has not ended.
 //! - Nothing of the user's runs under it.
 
+mod contract;
+mod writing;
+
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use state_map::sync::{self, Mutex, MutexGuard};
+use state_map::sync::{self, Mutex};
 use worker_id::WorkerWithDpRank;
 
 use crate::entry::{EntryKey, Moment, SessionEntry};
-use crate::ledger::{BITE, Eviction, Ledger, Look};
+use crate::ledger::{BITE, Ledger};
 use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
+use crate::memory::writing::Room;
 use crate::time::Time;
 use crate::{
-    AffinityStore, Binding, BindingKind, ConfigError, ExpireCause, Expired, Lease, LeaseError,
-    MemoryStoreConfig, SessionRef, StoreError, WhenFull, Written,
+    Binding, BindingKind, ConfigError, Expired, Lease, LeaseError, MemoryStoreConfig, SessionRef,
+    StoreError, WhenFull, Written,
 };
 
 type OnExpire = Arc<dyn Fn(Expired) + Send + Sync>;
 
 /// The pins of one process, with a sliding time to live.
 ///
-/// Shared by reference or `Arc` among any number of threads. It has the methods of [`AffinityStore`] without `async`, too:
+/// Shared by reference or `Arc` among any number of threads. It has the methods of [`AffinityStore`](crate::AffinityStore) without `async`, too:
 /// where both are in scope, `store.get(key)` is the one here, and waits for nothing but the locks below.
 ///
 /// # Concurrency
@@ -173,7 +176,7 @@ impl<M: SessionMap> MemoryStore<M> {
         key.check(self.config.max_key_len)
     }
 
-    /// See [`AffinityStore::get`].
+    /// See [`AffinityStore::get`](crate::AffinityStore::get).
     ///
     /// # Errors
     ///
@@ -183,7 +186,7 @@ impl<M: SessionMap> MemoryStore<M> {
         self.look_up(key.into(), SessionEntry::refresh)
     }
 
-    /// See [`AffinityStore::peek`].
+    /// See [`AffinityStore::peek`](crate::AffinityStore::peek).
     ///
     /// # Errors
     ///
@@ -247,7 +250,7 @@ impl<M: SessionMap> MemoryStore<M> {
         }
     }
 
-    /// See [`AffinityStore::bind`].
+    /// See [`AffinityStore::bind`](crate::AffinityStore::bind).
     ///
     /// # Errors
     ///
@@ -262,7 +265,7 @@ impl<M: SessionMap> MemoryStore<M> {
         self.put(key.into(), |_| Some((worker, kind)))
     }
 
-    /// See [`AffinityStore::claim`].
+    /// See [`AffinityStore::claim`](crate::AffinityStore::claim).
     ///
     /// # Errors
     ///
@@ -278,7 +281,7 @@ impl<M: SessionMap> MemoryStore<M> {
         })
     }
 
-    /// See [`AffinityStore::rebind_if`].
+    /// See [`AffinityStore::rebind_if`](crate::AffinityStore::rebind_if).
     ///
     /// # Errors
     ///
@@ -296,7 +299,7 @@ impl<M: SessionMap> MemoryStore<M> {
         })
     }
 
-    /// See [`AffinityStore::refresh_if`].
+    /// See [`AffinityStore::refresh_if`](crate::AffinityStore::refresh_if).
     ///
     /// # Errors
     ///
@@ -318,7 +321,7 @@ impl<M: SessionMap> MemoryStore<M> {
         Ok(answer.unwrap_or(Written::declined(None)))
     }
 
-    /// See [`AffinityStore::remove`].
+    /// See [`AffinityStore::remove`](crate::AffinityStore::remove).
     ///
     /// # Errors
     ///
@@ -327,7 +330,7 @@ impl<M: SessionMap> MemoryStore<M> {
         self.take(key.into(), |_| true)
     }
 
-    /// See [`AffinityStore::remove_if`].
+    /// See [`AffinityStore::remove_if`](crate::AffinityStore::remove_if).
     ///
     /// # Errors
     ///
@@ -474,220 +477,6 @@ impl<M: SessionMap> MemoryStore<M> {
                 return swept;
             }
         }
-    }
-
-    /// Takes the lock. What is ended until the answer is dropped is told then, with the lock released.
-    fn write(&self) -> Writing<'_, M> {
-        let ledger = sync::lock(&self.ledger);
-        Writing {
-            session: self.map.open(),
-            // With the lock held, so that no writer goes by an earlier moment than the one before it.
-            moment: self.time.moment(),
-            ledger,
-            ended: Told {
-                store: self,
-                ended: Vec::new(),
-            },
-        }
-    }
-
-    fn tell(&self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
-        let Some(told) = &self.on_expire else {
-            return;
-        };
-        let expired = Expired {
-            key: entry.key(),
-            binding,
-            cause,
-        };
-        let key = expired.key.clone();
-        if catch_unwind(AssertUnwindSafe(|| told(expired))).is_err() {
-            tracing::error!(%key, "on_expire panicked");
-        }
-    }
-}
-
-/// A write under way. The fields are dropped in this order: the lock is released before anybody is told.
-struct Writing<'s, M: SessionMap> {
-    session: M::Session<'s>,
-    moment: Moment,
-    ledger: MutexGuard<'s, Ledger>,
-    ended: Told<'s, M>,
-}
-
-/// What a write has ended, told when this is dropped.
-struct Told<'s, M: SessionMap> {
-    store: &'s MemoryStore<M>,
-    ended: Vec<(SessionEntry, Binding, ExpireCause)>,
-}
-
-enum Room {
-    Made,
-    None,
-    /// A bite did not find any, and has not looked at everything.
-    Unknown,
-}
-
-impl<M: SessionMap> Writing<'_, M> {
-    /// The entry of a key and its binding, if it holds. One that has run out is ended.
-    fn holder(&mut self, key: SessionRef<'_>) -> Option<(SessionEntry, Binding)> {
-        let entry = self.session.find(key, SessionEntry::clone)?;
-        loop {
-            if let Some(binding) = entry.peek(self.moment.now) {
-                return Some((entry, binding));
-            }
-            // Another thread may know a later time, or an earlier one, and just have refreshed it.
-            if self.look(&entry) {
-                return None;
-            }
-        }
-    }
-
-    /// Looks at an entry, and says whether that has ended it.
-    fn look(&mut self, entry: &SessionEntry) -> bool {
-        match self.ledger.look(entry, self.moment) {
-            Look::RunOut(binding) => {
-                self.drop_entry(entry);
-                self.ended(entry, binding, ExpireCause::Idle);
-                true
-            }
-            Look::Ended => {
-                self.drop_entry(entry);
-                true
-            }
-            Look::Holds => false,
-        }
-    }
-
-    /// Takes an entry that has ended out of the map and the ledger.
-    fn drop_entry(&mut self, entry: &SessionEntry) {
-        self.ledger.remove(entry);
-        self.session.evict(&entry.clone().into());
-    }
-
-    fn end_released(&mut self, entry: &SessionEntry) -> bool {
-        if entry.peek(self.moment.now).is_none() && self.look(entry) {
-            return false;
-        }
-        let released = entry.end();
-        self.drop_entry(entry);
-        if let Some(binding) = released {
-            self.ended(entry, binding, ExpireCause::Released);
-        }
-        released.is_some()
-    }
-
-    fn ended(&mut self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
-        if binding.kind == BindingKind::EngineBacked {
-            self.ended.ended.push((entry.clone(), binding, cause));
-        }
-    }
-
-    fn add(&mut self, key: SessionRef<'_>, worker: WorkerWithDpRank, kind: BindingKind) -> Binding {
-        let generation = self.ledger.next_generation();
-        let deadline = self.moment.deadline;
-        let entry = SessionEntry::new(key.parts(), worker, kind, generation, deadline);
-        self.ledger.add(&entry, deadline);
-        self.session.put(entry.clone().into(), entry);
-        Binding {
-            worker,
-            kind,
-            generation,
-        }
-    }
-
-    /// Makes room for one entry more: of what has run out first, then by the policy.
-    fn make_room(&mut self) -> Room {
-        let config = &self.ended.store.config;
-        if self.ledger.len() < config.capacity {
-            return Room::Made;
-        }
-        for _ in 0..BITE {
-            let Some(entry) = self.ledger.due(self.moment.now) else {
-                return self.evict();
-            };
-            if self.look(&entry) {
-                return Room::Made;
-            }
-        }
-        Room::Unknown
-    }
-
-    fn evict(&mut self) -> Room {
-        if self.ended.store.config.when_full != WhenFull::EvictOldestIdle {
-            return Room::None;
-        }
-        match self.ledger.evict(self.moment) {
-            Eviction::Of(entry, binding) => {
-                self.drop_entry(&entry);
-                self.ended(&entry, binding, ExpireCause::Evicted);
-                Room::Made
-            }
-            Eviction::NotYet => Room::Unknown,
-            Eviction::AllInUse => Room::None,
-        }
-    }
-}
-
-impl<M: SessionMap> Drop for Told<'_, M> {
-    fn drop(&mut self) {
-        for (entry, binding, cause) in self.ended.drain(..) {
-            self.store.tell(&entry, binding, cause);
-        }
-    }
-}
-
-impl<M: SessionMap> AffinityStore for MemoryStore<M> {
-    async fn get(&self, key: SessionRef<'_>) -> Result<Option<Binding>, StoreError> {
-        self.get(key)
-    }
-
-    async fn peek(&self, key: SessionRef<'_>) -> Result<Option<Binding>, StoreError> {
-        self.peek(key)
-    }
-
-    async fn bind(
-        &self,
-        key: SessionRef<'_>,
-        worker: WorkerWithDpRank,
-        kind: BindingKind,
-    ) -> Result<Written, StoreError> {
-        self.bind(key, worker, kind)
-    }
-
-    async fn claim(
-        &self,
-        key: SessionRef<'_>,
-        worker: WorkerWithDpRank,
-        kind: BindingKind,
-    ) -> Result<Written, StoreError> {
-        self.claim(key, worker, kind)
-    }
-
-    async fn refresh_if(
-        &self,
-        key: SessionRef<'_>,
-        worker: WorkerWithDpRank,
-    ) -> Result<Written, StoreError> {
-        self.refresh_if(key, worker)
-    }
-
-    async fn rebind_if(
-        &self,
-        key: SessionRef<'_>,
-        observed: u64,
-        worker: WorkerWithDpRank,
-        kind: BindingKind,
-    ) -> Result<Written, StoreError> {
-        self.rebind_if(key, observed, worker, kind)
-    }
-
-    async fn remove(&self, key: SessionRef<'_>) -> Result<Written, StoreError> {
-        self.remove(key)
-    }
-
-    async fn remove_if(&self, key: SessionRef<'_>, observed: u64) -> Result<Written, StoreError> {
-        self.remove_if(key, observed)
     }
 }
 
