@@ -18,3 +18,8 @@ pub mod latency;
 pub mod measure;
 pub mod phase_state;
 pub mod scenario;
+
+/// The request that docs/architecture.md follows through the house, run as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/architecture.md")]
+struct Architecture;
