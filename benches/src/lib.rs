@@ -22,3 +22,8 @@ mod phase_scenarios;
 pub mod phase_state;
 mod routers;
 pub mod scenario;
+
+/// The request that docs/architecture.md follows through the house, run as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/architecture.md")]
+struct Architecture;
