@@ -9,8 +9,11 @@
 //!
 //! Beside the timings stand [`figures`] that no neighbour disturbs, taken by the binary `bench-figures`, and [`latency`]
 //! under a load that does not wait.
+//!
+//! The [`serving_loop`] is the whole: five crates in one gateway, over real connections.
 #![forbid(unsafe_code)]
 
+pub mod any_map;
 pub mod baselines;
 mod changes;
 pub mod decode_step;
@@ -22,6 +25,7 @@ mod phase_scenarios;
 pub mod phase_state;
 mod routers;
 pub mod scenario;
+pub mod serving_loop;
 
 /// The request that docs/architecture.md follows through the house, run as a doc test.
 #[cfg(doctest)]

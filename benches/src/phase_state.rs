@@ -226,10 +226,10 @@ impl Stream {
 }
 
 /// Ranks by Zipf's law with exponent 0.99.
-struct Zipf(Vec<f64>);
+pub(crate) struct Zipf(Vec<f64>);
 
 impl Zipf {
-    fn new(ranks: usize) -> Self {
+    pub(crate) fn new(ranks: usize) -> Self {
         let weights = (1..=ranks).map(|rank| (rank as f64).powf(-0.99));
         Self(
             weights
@@ -241,7 +241,7 @@ impl Zipf {
         )
     }
 
-    fn rank(&self, rng: &mut fastrand::Rng) -> usize {
+    pub(crate) fn rank(&self, rng: &mut fastrand::Rng) -> usize {
         let at = rng.f64() * self.0.last().copied().unwrap_or_default();
         self.0
             .partition_point(|sum| *sum < at)
