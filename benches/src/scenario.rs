@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{decode_step, phase_state};
+use crate::{decode_step, phase_state, streams};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -60,6 +60,23 @@ enum Operation {
     OnStep,
     Handle,
     DecodeStep,
+    StreamLife,
+    StreamRequest,
+}
+
+impl Operation {
+    /// The record that it is there for.
+    fn adr(self) -> &'static str {
+        match self {
+            Self::OnToken | Self::OnStep | Self::Handle | Self::DecodeStep => "0003",
+            Self::StreamLife | Self::StreamRequest => "0004",
+        }
+    }
+
+    /// Whether it is a whole operation.
+    fn is_whole(self) -> bool {
+        matches!(self, Self::DecodeStep | Self::StreamRequest)
+    }
 }
 
 impl Scenario {
@@ -85,6 +102,8 @@ impl Scenario {
             Operation::OnStep => phase_state::by_step(arm, setting, seed),
             Operation::Handle => phase_state::by_handle(arm, setting, seed),
             Operation::DecodeStep => decode_step::shares(arm, setting, seed),
+            Operation::StreamLife => streams::lives(arm, setting, seed),
+            Operation::StreamRequest => streams::requests(arm, setting, seed),
         }
     }
 
@@ -141,6 +160,16 @@ fn arms(operation: Operation) -> Vec<Arm> {
         Operation::DecodeStep => arms.push(Arm::new("handle", Role::Free)),
         Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
         Operation::OnStep | Operation::Handle => {}
+        Operation::StreamLife | Operation::StreamRequest => {
+            let others = ["one-mutex", "async-mutex"];
+            // What is left of the difference where the ids come from the same generator.
+            let own_ids = ["reference-own-ids", "one-mutex-own-ids"];
+            let own_ids = own_ids
+                .iter()
+                .take(if operation.is_whole() { 0 } else { 2 });
+            let names = others.iter().chain(own_ids);
+            arms.extend(names.map(|name| Arm::new(*name, Role::Reference)));
+        }
     }
     arms
 }
@@ -148,7 +177,7 @@ fn arms(operation: Operation) -> Vec<Arm> {
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
 #[must_use]
 pub fn all(cores: u32) -> Vec<Scenario> {
-    use Operation::{DecodeStep, Handle, OnStep, OnToken};
+    use Operation::{DecodeStep, Handle, OnStep, OnToken, StreamLife, StreamRequest};
 
     let usual = Setting {
         threads: cores,
@@ -169,6 +198,14 @@ pub fn all(cores: u32) -> Vec<Scenario> {
                 "decode-step",
                 "the host side of a decode step: the phase of 256 tokens, their chunks serialised, events queued",
             ),
+            StreamLife => (
+                "stream-life",
+                "a response stream: registered, associated, claimed, established, received",
+            ),
+            StreamRequest => (
+                "stream-request",
+                "a frontend's part of a request: its stream's life, its envelope serialised, the worker's handshake read",
+            ),
         };
         let name = if variation.is_empty() {
             base.to_owned()
@@ -180,10 +217,10 @@ pub fn all(cores: u32) -> Vec<Scenario> {
         } else {
             format!("{stands_for}; {what}")
         };
-        let gating = operation == DecodeStep && variation.is_empty();
+        let gating = operation.is_whole() && variation.is_empty();
         scenarios.push(Scenario {
             name,
-            adr: "0003",
+            adr: operation.adr(),
             gating,
             what,
             setting,
@@ -192,7 +229,14 @@ pub fn all(cores: u32) -> Vec<Scenario> {
         });
     };
 
-    for operation in [DecodeStep, OnToken, OnStep, Handle] {
+    for operation in [
+        DecodeStep,
+        OnToken,
+        OnStep,
+        Handle,
+        StreamRequest,
+        StreamLife,
+    ] {
         add(operation, "", "", usual);
         let mut counts = vec![1, 2, cores / 2, cores];
         counts.retain(|&threads| threads > 0 && threads != cores);
@@ -245,6 +289,15 @@ pub fn all(cores: u32) -> Vec<Scenario> {
                 Setting { requests, ..usual },
             );
         }
+    }
+    for requests in [8, 100_000] {
+        let what = if requests < 1_000 {
+            "hardly any streams in flight"
+        } else {
+            "more streams than caches hold"
+        };
+        let setting = Setting { requests, ..usual };
+        add(StreamLife, &format!("requests={requests}"), what, setting);
     }
     add(
         OnToken,
