@@ -27,6 +27,8 @@ use verdict::schema::{
 use self::process::{Interrupted, Programs, Said, each, said};
 use crate::bench::worker::Scenario;
 
+/// The record whose maps are weighed: what `bench-figures bytes` fills is a router of phases.
+const WEIGHED: &str = "0003";
 /// Entries of the maps that are weighed.
 const ENTRIES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// The requests that scenarios track unless they say otherwise, of which the skew of the shards is taken.
@@ -137,11 +139,14 @@ fn saturation(run: &ScenarioRun, arm: usize) -> Option<f64> {
 }
 
 fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
-    println!("bytes per entry, to {} entries", ENTRIES[ENTRIES.len() - 1]);
     let mut jobs = Vec::new();
     for arm in arms(scenarios, |role| is_measured(role) && role != Role::Free) {
         jobs.extend(ENTRIES.map(|entries| (arm, entries)));
     }
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    println!("bytes per entry, to {} entries", ENTRIES[ENTRIES.len() - 1]);
     let figures: Vec<Result<Vec<BytesFigure>>> = each(&jobs, programs.cores, |(arm, entries)| {
         json(
             programs
@@ -223,10 +228,11 @@ fn is_measured(role: Role) -> bool {
     !matches!(role, Role::IncumbentAgain | Role::Planted { .. })
 }
 
-/// The names of all arms of such a role, each once.
+/// The names of all arms of such a role whose maps are weighed, each once.
 fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for arm in scenarios.iter().flat_map(|each| &each.arms) {
+    let weighed = scenarios.iter().filter(|each| each.adr == WEIGHED);
+    for arm in weighed.flat_map(|each| &each.arms) {
         if wanted(arm.role) && !names.contains(&arm.name.as_str()) {
             names.push(&arm.name);
         }
