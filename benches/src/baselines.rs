@@ -3,3 +3,4 @@
 pub mod loras;
 pub mod phases;
 pub mod routers;
+pub mod streams;

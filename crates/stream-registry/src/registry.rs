@@ -82,6 +82,8 @@ pub struct StreamStats {
 /// A registration allocates the stream, and what the map allocates for an entry; nothing else allocates but a failure's
 /// text and `cancel_instance`. Registering and ending count references to the registry, and associating takes one of 64
 /// locks, chosen by the instance.
+// Apart from the reference count before it, which registering and ending write.
+#[repr(align(128))]
 pub struct StreamRegistry<T, M = DefaultStreamMap<T>> {
     map: M,
     config: StreamRegistryConfig,

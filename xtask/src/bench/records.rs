@@ -79,7 +79,11 @@ pub(crate) fn load(root: &Path, worker: &Worker, flags: &Bench) -> Result<Vec<Re
 fn is_about(record: &Record, name: &str) -> bool {
     matches!(
         (record.number.as_str(), name),
-        ("0003", "phase-state") | ("0005", "lora-tracker") | ("0007", "router-snapshot")
+        ("0003", "phase-state")
+            | ("0004", "stream-registry")
+            | ("0005", "lora-tracker")
+            | ("0006", "affinity")
+            | ("0007", "router-snapshot")
     )
 }
 
