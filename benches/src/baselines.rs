@@ -1,3 +1,4 @@
 //! The designs that the crates are measured against, written as well as their authors would.
 
 pub mod phases;
+pub mod sessions;

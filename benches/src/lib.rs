@@ -18,3 +18,4 @@ pub mod latency;
 pub mod measure;
 pub mod phase_state;
 pub mod scenario;
+pub mod sessions;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{decode_step, phase_state};
+use crate::{decode_step, phase_state, sessions};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -60,6 +60,8 @@ enum Operation {
     OnStep,
     Handle,
     DecodeStep,
+    AffinityTurn,
+    AffinityHit,
 }
 
 impl Scenario {
@@ -80,6 +82,8 @@ impl Scenario {
             Operation::OnStep => phase_state::by_step(arm, &self.setting, seed),
             Operation::Handle => phase_state::by_handle(arm, &self.setting, seed),
             Operation::DecodeStep => decode_step::shares(arm, &self.setting, seed),
+            Operation::AffinityTurn => sessions::turn(arm, &self.setting, seed),
+            Operation::AffinityHit => sessions::hit(arm, &self.setting, seed),
         }
     }
 
@@ -128,6 +132,7 @@ fn arms(operation: Operation) -> Vec<Arm> {
     match operation {
         Operation::DecodeStep => arms.push(Arm::new("handle", Role::Free)),
         Operation::OnToken => arms.push(Arm::new(COUNTING, Role::Baseline)),
+        Operation::AffinityTurn | Operation::AffinityHit => arms.push(Arm::new("moka", Role::Free)),
         Operation::OnStep | Operation::Handle => {}
     }
     arms
@@ -136,7 +141,7 @@ fn arms(operation: Operation) -> Vec<Arm> {
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
 #[must_use]
 pub fn all(cores: u32) -> Vec<Scenario> {
-    use Operation::{DecodeStep, Handle, OnStep, OnToken};
+    use Operation::{AffinityHit, AffinityTurn, DecodeStep, Handle, OnStep, OnToken};
 
     let usual = Setting {
         threads: cores,
@@ -157,6 +162,14 @@ pub fn all(cores: u32) -> Vec<Scenario> {
                 "decode-step",
                 "the host side of a decode step: the phase of 256 tokens, their chunks serialised, events queued",
             ),
+            AffinityTurn => (
+                "affinity-turn",
+                "the routing of a turn whose session is pinned: header and body parsed, candidates checked, decision written",
+            ),
+            AffinityHit => (
+                "affinity-hit",
+                "a lookup of a pinned session, its deadline stored",
+            ),
         };
         let name = if variation.is_empty() {
             base.to_owned()
@@ -168,10 +181,14 @@ pub fn all(cores: u32) -> Vec<Scenario> {
         } else {
             format!("{stands_for}; {what}")
         };
-        let gating = operation == DecodeStep && variation.is_empty();
+        let gating = matches!(operation, DecodeStep | AffinityTurn) && variation.is_empty();
+        let adr = match operation {
+            AffinityTurn | AffinityHit => "0006",
+            _ => "0003",
+        };
         scenarios.push(Scenario {
             name,
-            adr: "0003",
+            adr,
             gating,
             what,
             setting,
@@ -282,5 +299,21 @@ pub fn all(cores: u32) -> Vec<Scenario> {
             ..usual
         },
     );
+    let sessions = Setting {
+        requests: 100_000,
+        one_sample_in: 0,
+        ..usual
+    };
+    for operation in [AffinityTurn, AffinityHit] {
+        add(operation, "", "", sessions);
+        if cores > 1 {
+            let what = "on fewer cores than there are";
+            let alone = Setting {
+                threads: 1,
+                ..sessions
+            };
+            add(operation, "threads=1", what, alone);
+        }
+    }
     scenarios
 }

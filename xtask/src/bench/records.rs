@@ -76,7 +76,10 @@ pub(crate) fn load(root: &Path, worker: &Worker, flags: &Bench) -> Result<Vec<Re
 
 /// Which crate a record is about: its number says so.
 fn is_about(record: &Record, name: &str) -> bool {
-    matches!((record.number.as_str(), name), ("0003", "phase-state"))
+    matches!(
+        (record.number.as_str(), name),
+        ("0003", "phase-state") | ("0006", "affinity")
+    )
 }
 
 pub(crate) fn facts(root: &Path, flags: &Bench) -> Result<Facts> {
