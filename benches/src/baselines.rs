@@ -3,4 +3,5 @@
 pub mod loras;
 pub mod phases;
 pub mod routers;
+pub mod sessions;
 pub mod streams;

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
-use crate::{loras, phase_scenarios, routers, serving_loop, streams};
+use crate::{loras, phase_scenarios, routers, serving_loop, sessions, streams};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -123,6 +123,7 @@ pub fn all(cores: u32) -> Vec<Scenario> {
         phase_scenarios::all(cores),
         loras::all(cores),
         routers::all(cores),
+        sessions::all(cores),
         streams::all(cores),
         serving_loop::in_process::all(cores),
     ]

@@ -1,0 +1,357 @@
+//! The paths of `affinity`: a hit by itself, and the routing of a whole turn.
+//!
+//! Sessions have ids of 36 characters, as clients make them, and each has a pin. The store's clock moves on with every round
+//! of the first thread, so that nearly every hit finds a deadline to store.
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use affinity::{
+    BindingKind, DashMapSessions, MemoryStore, MemoryStoreConfig, PapayaSessions, RwLockSessions,
+    SccSessions, SessionMap, StickySessionRouter,
+};
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use verdict::schema::{Arm, Role};
+use worker_id::WorkerWithDpRank;
+
+use crate::baselines::sessions::{MokaSessions, ReferenceSessions};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps};
+
+const TTL: Duration = Duration::from_secs(3_600);
+/// Hits of a round.
+const ROUND: usize = 256;
+const WORKERS: u64 = 16;
+
+/// What varies between scenarios.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Setting {
+    threads: u32,
+    sessions: u64,
+    /// The routing of a turn, from the header and body of its request to the decision, as JSON.
+    turns: bool,
+}
+
+/// The scenarios, on a machine with so many cores.
+pub(crate) fn all(cores: u32) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    let mut add = |threads: u32, turns: bool| {
+        let (base, what) = if turns {
+            (
+                "affinity-turn",
+                "the routing of a turn whose session is pinned: header and body parsed, candidates checked, decision written",
+            )
+        } else {
+            (
+                "affinity-hit",
+                "a lookup of a pinned session, its deadline stored",
+            )
+        };
+        let usual = threads == cores;
+        let setting = Setting {
+            threads,
+            sessions: 100_000,
+            turns,
+        };
+        all.push(Scenario {
+            name: if usual {
+                base.to_owned()
+            } else {
+                format!("{base}/threads={threads}")
+            },
+            adr: "0006",
+            gating: turns && usual,
+            what: if usual {
+                what.to_owned()
+            } else {
+                format!("{what}; on fewer cores than there are")
+            },
+            threads,
+            arms: arms(),
+            build: Arc::new(move |arm, seed| on_arm(arm, &setting, seed)),
+        });
+    };
+    for turns in [true, false] {
+        add(cores, turns);
+        if cores > 1 {
+            add(1, turns);
+        }
+    }
+    all
+}
+
+fn arms() -> Vec<Arm> {
+    let references = ["reference", "moka"].map(|name| Arm::new(name, Role::Reference));
+    maps().into_iter().chain(references).collect()
+}
+
+fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
+    let turns = setting.turns;
+    let ids = ids(setting.sessions);
+    Ok(match map_of(arm) {
+        "dashmap" => shares(
+            memory(DashMapSessions::new(), &ids),
+            &ids,
+            setting,
+            seed,
+            turns,
+        ),
+        "papaya" => shares(
+            memory(PapayaSessions::new(), &ids),
+            &ids,
+            setting,
+            seed,
+            turns,
+        ),
+        "scc" => shares(memory(SccSessions::new(), &ids), &ids, setting, seed, turns),
+        "rwlock" => shares(
+            memory(RwLockSessions::new(), &ids),
+            &ids,
+            setting,
+            seed,
+            turns,
+        ),
+        "reference" => {
+            let sessions = ReferenceSessions::default();
+            ids.iter()
+                .for_each(|id| sessions.put(id, worker_of(id), TTL));
+            shares(sessions, &ids, setting, seed, turns)
+        }
+        "moka" => {
+            let sessions = MokaSessions::new(setting.sessions * 2, TTL);
+            ids.iter().for_each(|id| sessions.put(id, worker_of(id)));
+            shares(sessions, &ids, setting, seed, turns)
+        }
+        _ => bail!("no store is called {arm}"),
+    })
+}
+
+fn ids(sessions: u64) -> Arc<Vec<String>> {
+    let mut rng = fastrand::Rng::with_seed(sessions);
+    let id = |_| {
+        let bits = rng.u128(..);
+        let hex = format!("{bits:032x}");
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
+    };
+    Arc::new((0..sessions).map(id).collect())
+}
+
+fn worker_of(id: &str) -> WorkerWithDpRank {
+    WorkerWithDpRank::from(u64::from(id.as_bytes()[0]) % WORKERS)
+}
+
+fn memory<M: SessionMap>(map: M, ids: &[String]) -> StickySessionRouter<MemoryStore<M>> {
+    let config = MemoryStoreConfig {
+        ttl: TTL,
+        capacity: ids.len(),
+        ..MemoryStoreConfig::default()
+    };
+    let store = MemoryStore::with_map(config, map).expect("a valid configuration");
+    for id in ids {
+        let written = store.claim(id, worker_of(id), BindingKind::RouterOnly);
+        assert!(written.is_ok_and(|written| written.applied), "a fresh id");
+    }
+    StickySessionRouter::new(store)
+}
+
+/// What knows the workers of sessions.
+trait Pins: Send + Sync + 'static {
+    fn hit(&self, id: &str) -> Option<WorkerWithDpRank>;
+
+    /// Where a turn goes, if the session's worker is a candidate.
+    fn route(&self, id: &str, candidates: &[WorkerWithDpRank]) -> Option<WorkerWithDpRank> {
+        self.hit(id)
+            .filter(|worker| candidates.iter().any(|each| each.same_incarnation(worker)))
+    }
+
+    /// Moves the store's clock on by a millisecond, where it has one.
+    fn tick(&self) {}
+}
+
+impl<M: SessionMap + 'static> Pins for StickySessionRouter<MemoryStore<M>> {
+    fn hit(&self, id: &str) -> Option<WorkerWithDpRank> {
+        Some(self.store().get(id).ok()??.worker)
+    }
+
+    fn route(&self, id: &str, candidates: &[WorkerWithDpRank]) -> Option<WorkerWithDpRank> {
+        let routed =
+            self.resolve_or_assign(id, candidates, || async { Err::<WorkerWithDpRank, ()>(()) });
+        match pin!(routed).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(routed) => Some(routed.ok()?.worker),
+            Poll::Pending => None,
+        }
+    }
+
+    fn tick(&self) {
+        let store = self.store();
+        store.advance_to(store.now() + Duration::from_millis(1));
+    }
+}
+
+impl Pins for ReferenceSessions {
+    fn hit(&self, id: &str) -> Option<WorkerWithDpRank> {
+        self.get(id)
+    }
+}
+
+impl Pins for MokaSessions {
+    fn hit(&self, id: &str) -> Option<WorkerWithDpRank> {
+        self.get(id)
+    }
+}
+
+fn shares<P: Pins>(
+    pins: P,
+    ids: &Arc<Vec<String>>,
+    setting: &Setting,
+    seed: u64,
+    turns: bool,
+) -> Shares {
+    let pins = Arc::new(pins);
+    (0..setting.threads)
+        .map(|thread| {
+            let hits = Hits {
+                pins: Arc::clone(&pins),
+                ids: Arc::clone(ids),
+                rng: fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread))),
+                moves_the_clock: thread == 0,
+            };
+            if turns {
+                Box::new(Turns::new(hits)) as Box<dyn Share>
+            } else {
+                Box::new(hits)
+            }
+        })
+        .collect()
+}
+
+struct Hits<P> {
+    pins: Arc<P>,
+    ids: Arc<Vec<String>>,
+    rng: fastrand::Rng,
+    moves_the_clock: bool,
+}
+
+impl<P: Pins> Share for Hits<P> {
+    fn round(&mut self) -> u64 {
+        if self.moves_the_clock {
+            self.pins.tick();
+        }
+        for _ in 0..ROUND {
+            let id = &self.ids[self.rng.usize(..self.ids.len())];
+            let found = black_box(self.pins.hit(black_box(id)));
+            assert_eq!(found, Some(worker_of(id)), "a pin was not found");
+        }
+        ROUND as u64
+    }
+}
+
+/// What a router reads of a chat completion's request.
+#[derive(Deserialize)]
+struct Request<'a> {
+    model: &'a str,
+    #[serde(borrow)]
+    messages: Vec<Message<'a>>,
+    stream: bool,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    role: &'a str,
+    #[serde(borrow)]
+    content: std::borrow::Cow<'a, str>,
+}
+
+/// What it tells the transport.
+#[derive(Serialize)]
+struct Decision<'a> {
+    session: &'a str,
+    model: &'a str,
+    worker_id: u64,
+    dp_rank: u32,
+    prompt_bytes: usize,
+    stream: bool,
+}
+
+struct Turns<P> {
+    hits: Hits<P>,
+    body: String,
+    header: String,
+    candidates: Vec<WorkerWithDpRank>,
+    decision: Vec<u8>,
+}
+
+impl<P> Turns<P> {
+    fn new(hits: Hits<P>) -> Self {
+        let message = |role: &str, words: usize| serde_json::json!({ "role": role, "content": "what the user said, word for word ".repeat(words) });
+        let messages = [
+            message("system", 8),
+            message("user", 4),
+            message("assistant", 12),
+            message("user", 6),
+        ];
+        let body =
+            serde_json::json!({ "model": "reasoner-70b", "messages": messages, "stream": true });
+        Self {
+            hits,
+            body: body.to_string(),
+            header: String::new(),
+            candidates: (0..WORKERS).map(WorkerWithDpRank::from).collect(),
+            decision: Vec::with_capacity(256),
+        }
+    }
+}
+
+impl<P: Pins> Share for Turns<P> {
+    fn round(&mut self) -> u64 {
+        const TURNS: usize = 32;
+        let Hits {
+            pins,
+            ids,
+            rng,
+            moves_the_clock,
+        } = &mut self.hits;
+        if *moves_the_clock {
+            pins.tick();
+        }
+        for _ in 0..TURNS {
+            let id = &ids[rng.usize(..ids.len())];
+            self.header.clear();
+            self.header.push_str("x-session-id: ");
+            self.header.push_str(id);
+            let (_, session) = black_box(&self.header).split_once(": ").expect("a header");
+            let request: Request<'_> =
+                serde_json::from_str(black_box(&self.body)).expect("a request");
+            let worker = pins
+                .route(session, &self.candidates)
+                .expect("a pin among the candidates");
+            assert_eq!(worker, worker_of(id), "a turn went astray");
+            let user = request
+                .messages
+                .iter()
+                .filter(|message| message.role != "system");
+            let decision = Decision {
+                session,
+                model: request.model,
+                worker_id: worker.worker_id,
+                dp_rank: worker.dp_rank,
+                prompt_bytes: user.map(|message| message.content.len()).sum(),
+                stream: request.stream,
+            };
+            self.decision.clear();
+            serde_json::to_writer(&mut self.decision, &decision).expect("a vector takes all");
+            black_box(&self.decision);
+        }
+        TURNS as u64
+    }
+}
