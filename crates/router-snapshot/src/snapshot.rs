@@ -161,10 +161,10 @@ impl<R: ?Sized> Snapshot<R> {
     /// The rule for requests that name a model.
     #[inline]
     pub(crate) fn with_model(&self, model: &str) -> Result<Slot, SelectError> {
-        if let Some(served) = self.models.served(model) {
-            if let Some(best) = served.present().and(self.registered).best() {
-                return Ok(best);
-            }
+        if let Some(served) = self.models.served(model)
+            && let Some(best) = served.present().and(self.registered).best()
+        {
+            return Ok(best);
         }
         self.fall_back(model)
     }
