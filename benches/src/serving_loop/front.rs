@@ -74,7 +74,15 @@ pub(super) enum Refused {
 
 impl Front {
     pub(super) fn new(backends: &Backends) -> Result<Self> {
-        let phases = PhaseRouter::with_map(workload::phases(), backends.phases.map())?;
+        Self::with_phases(backends, backends.phases.map())
+    }
+
+    /// With this map for the phases.
+    pub(super) fn with_phases(
+        backends: &Backends,
+        phases: AnyMap<RequestKey, PhaseEntry>,
+    ) -> Result<Self> {
+        let phases = PhaseRouter::with_map(workload::phases(), phases)?;
         let store = MemoryStore::with_map(MemoryStoreConfig::default(), backends.sessions.map())?;
         let maps = (backends.routers.map(), backends.routers.map());
         let routers = RouterManager::with_map(RouterMode::Multi, maps);
