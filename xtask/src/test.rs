@@ -77,7 +77,7 @@ fn attempt(
 }
 
 /// The steps called, or under, one of the names; all of them if there is no name.
-fn select(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
+pub(crate) fn select(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
     let is_under = |step: &Step, name: &str| {
         let rest = step.name.strip_prefix(name.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

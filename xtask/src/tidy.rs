@@ -3,10 +3,12 @@
 //! A rule has two tests: one shows on a planted violation that it fires, the other holds the workspace to it.
 
 mod code;
+mod commands;
 mod floors;
 mod manifests;
 mod source;
 mod text;
+mod trees;
 
 use std::fmt::{self, Write};
 use std::fs;

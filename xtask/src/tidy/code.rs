@@ -1,6 +1,7 @@
 //! The architecture's invariants that only the code itself shows.
 
-use super::source::{self, has_word};
+use super::floors::{Floor, floor};
+use super::source::{self, has_word, words};
 use super::{File, Finding, hold, places, workspace_files};
 
 /// The one crate that may say `unsafe`: a `GlobalAlloc` cannot be had without. It is for tests and never published.
@@ -75,6 +76,32 @@ fn locked_maps(files: &[File]) -> Vec<Finding> {
         .collect()
 }
 
+/// What a floor below the third must not reach for, whatever its manifest says: files, sockets, processes, threads, and
+/// quanta's upkeep thread, which would be one.
+fn system_below(files: &[File]) -> Vec<Finding> {
+    let below = |file: &&File| {
+        let on_floor = file.crate_name().and_then(floor);
+        let is_below = on_floor.is_some_and(|floor| floor < Floor::Third);
+        // The sweeper is a task by its name, behind a feature; the suites for tests have threads to test with.
+        let may = file.path.ends_with("/sweeper.rs") || file.path.contains("/conformance/");
+        file.is_rust() && file.path.contains("/src/") && !file.is_test() && is_below && !may
+    };
+    let breaks = |line: &str| {
+        words(line).any(|(before, word)| match word {
+            "fs" | "net" | "process" => before.ends_with("std::"),
+            "spawn" | "Upkeep" => !before.ends_with("fn "),
+            _ => false,
+        })
+    };
+    let production = files.iter().filter(below);
+    production
+        .flat_map(|file| {
+            let code = source::without_tests(&source::code(&file.text));
+            file.findings(&code, "reaches for the system", breaks)
+        })
+        .collect()
+}
+
 /// The lines on which a `RwLock<` or `Mutex<` begins whose first argument is a `HashMap`, by whatever path.
 fn locks_of_maps(code: &str) -> Vec<usize> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c.is_whitespace();
@@ -130,6 +157,15 @@ fn only_state_map_locks_a_map() {
         &format!("no crate but {MAY_LOCK_MAPS} puts a hash map into a lock"),
         "be generic over the crate's map trait, so that downstream can choose the backend",
         &locked_maps(&workspace_files()),
+    );
+}
+
+#[test]
+fn the_lower_floors_touch_no_system() {
+    hold(
+        "no crate below the third floor opens files or sockets, or starts processes, threads or tasks",
+        "let the caller do it, or move what needs it to the third floor",
+        &system_below(&workspace_files()),
     );
 }
 
@@ -196,6 +232,25 @@ mod teeth {
         assert_eq!(
             places(&locked_maps(&files)),
             ["crates/a/src/lib.rs:2", "crates/a/src/lib.rs:3"]
+        );
+    }
+
+    #[test]
+    fn a_door_to_the_system() {
+        let text = "//! std::net\nuse std::net::TcpStream;\nstd::fs::read(a);\nthread::spawn(f);\nfn spawn() {}\nUpkeep::new(t);\n\
+                    #[cfg(test)]\nmod tests { fn a() { std::thread::spawn(f); } }\n";
+        let files = [
+            "crates/affinity/src/a.rs",
+            "crates/affinity/src/sweeper.rs",
+            "crates/affinity/tests/a.rs",
+            "crates/state-map/src/conformance/a.rs",
+            "crates/call-home/src/a.rs",
+            "benches/src/a.rs",
+        ]
+        .map(|path| File::new(path, text));
+        assert_eq!(
+            places(&system_below(&files)),
+            [2, 3, 4, 6].map(|line| format!("crates/affinity/src/a.rs:{line}"))
         );
     }
 }

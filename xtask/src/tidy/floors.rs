@@ -32,7 +32,7 @@ const MAPS: [&str; 4] = ["dashmap", "papaya", "scc", "parking_lot"];
 const MAY_NAME_MAPS: [&str; 2] = ["state-map", "benches"];
 
 /// Runtimes and doors to the world: only the third floor does I/O, or needs a runtime to be there.
-const RUNTIMES_AND_IO: [&str; 16] = [
+pub(super) const RUNTIMES_AND_IO: [&str; 16] = [
     "async-io",
     "async-std",
     "compio",
@@ -52,7 +52,7 @@ const RUNTIMES_AND_IO: [&str; 16] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Floor {
+pub(super) enum Floor {
     First,
     Second,
     Third,
@@ -121,7 +121,7 @@ fn world_below(crates: &[Crate]) -> Vec<Finding> {
     })
 }
 
-fn floor(name: &str) -> Option<Floor> {
+pub(super) fn floor(name: &str) -> Option<Floor> {
     HOUSE
         .iter()
         .find(|(_, crates)| crates.contains(&name))
