@@ -23,10 +23,6 @@ struct Entry {
     expires_at: Instant,
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the design reads the clock on every operation"
-)]
 impl ReferenceSessions {
     /// Binds a session to a worker.
     pub fn put(&self, session: &str, worker: WorkerWithDpRank, ttl: Duration) {
