@@ -10,7 +10,8 @@
 //! looks again under the lock; there, nobody is in between. What has run out is ended by whoever comes upon it with the
 //! lock held.
 //!
-//! **Time** is a number that whoever owns the store moves on. Callbacks run after the lock is released, on the thread that
+//! **Time** is a number that whoever owns the store moves on, with the ledger's lock held: a write that read the clock, lost
+//! its core, and bound a session by a time that others had seen pass would give it less than its time to live. Callbacks run after the lock is released, on the thread that
 //! ended the binding.
 //!
 //! # Why
@@ -167,9 +168,13 @@ impl<M: SessionMap> MemoryStore<M> {
     }
 
     /// Moves the store's clock on to `now`, in whole milliseconds since whatever moment its owner counts from; begin
-    /// near 0. Never moves it back. Ends nothing: what runs out is absent at once, and swept later.
+    /// near 0. Never moves it back. Ends nothing: what runs out is absent at once, and swept later. Waits for a write under
+    /// way, but not where the clock is there already.
     pub fn advance_to(&self, now: Duration) {
-        self.time.advance_to(now);
+        if self.time.is_before(now) {
+            let _writing = sync::lock(&self.ledger);
+            self.time.advance_to(now);
+        }
     }
 
     fn check(&self, key: &SessionRef<'_>) -> Result<(), StoreError> {

@@ -36,14 +36,18 @@ impl Time {
         }
     }
 
+    /// Whether the clock has yet to come to `now`.
+    pub(crate) fn is_before(&self, now: Duration) -> bool {
+        self.now() < in_millis(now)
+    }
+
     /// Stops short of `NEVER`, which nothing that never runs out may reach.
     pub(crate) fn advance_to(&self, now: Duration) {
-        let now = u64::try_from(now.as_millis())
-            .unwrap_or(NEVER)
-            .min(NEVER - 1);
-        // A store that would change nothing is not made: the line is in every core's cache.
-        if now > self.now() {
-            self.now.fetch_max(now, Ordering::AcqRel);
-        }
+        self.now.fetch_max(in_millis(now), Ordering::AcqRel);
     }
+}
+
+fn in_millis(now: Duration) -> u64 {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(NEVER);
+    millis.min(NEVER - 1)
 }
