@@ -133,7 +133,9 @@ impl<M: StreamMap<FrontendEnd> + 'static> CallHomeServer<M> {
             deaf: stopped.child_token(),
             stopped: stopped.clone(),
         });
-        tokio::spawn(Home::run(Arc::clone(&home), listener));
+        // Made here, since a task that is dropped before it was ever polled has run nothing.
+        let all = CancelAll(Arc::clone(&home));
+        tokio::spawn(Home::run(all, listener));
         Ok(Self {
             home,
             address,
@@ -259,8 +261,7 @@ impl<M: StreamMap<FrontendEnd> + 'static> Drop for CancelAll<M> {
 }
 
 impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
-    async fn run(home: Arc<Self>, listener: TcpListener) {
-        let all = CancelAll(home);
+    async fn run(all: CancelAll<M>, listener: TcpListener) {
         all.0.accept(&listener).await;
         drop(listener);
         all.0.stopped.cancelled().await;

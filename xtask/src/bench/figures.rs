@@ -41,8 +41,13 @@ const WARM_UP_ROUNDS: u64 = 512;
 /// The loads of latency, as shares of saturation.
 const LOADS: [f64; 2] = [0.5, 0.8];
 
-/// Measures them all, and notes what could not be.
+/// Measures them all, of the scenarios of the records that the run is about, and notes what could not be.
 pub(crate) fn fill(root: &Path, scenarios: &[Scenario], results: &mut Results) {
+    let about = |each: &&Scenario| {
+        let mut records = results.runs.iter().map(|run| run.adr.as_deref());
+        records.any(|record| record == Some(&each.adr))
+    };
+    let scenarios: &[Scenario] = &scenarios.iter().filter(about).cloned().collect::<Vec<_>>();
     let programs = match Programs::build(root) {
         Ok(programs) => programs,
         Err(error) => {
