@@ -225,7 +225,7 @@ fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Resul
 
 /// What a quick run says of the figures beside the timings.
 fn not_measured<T>() -> Figures<T> {
-    let why = String::from("not part of a quick run");
+    let why = String::from("they come after the timings, and a quick run has none");
     Figures::NotMeasured {
         why,
         command: String::from("cargo xtask bench"),
