@@ -22,7 +22,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use verdict::schema::LatencyPoint;
 
-use crate::measure::{pin, run_delay};
+use crate::measure::{cores, on_threads, run_delay};
 use crate::scenario::{Share, Shares};
 
 /// How long the threads have to get to their first step.
@@ -53,42 +53,23 @@ pub struct Latencies {
 /// # Panics
 ///
 /// With the panic of a share whose operations did not do what they should.
-pub fn latencies(shares: Shares, rate: f64) -> Result<Latencies> {
+pub fn latencies(mut shares: Shares, rate: f64) -> Result<Latencies> {
     ensure!(
         rate.is_finite() && rate > 0.0,
         "{rate} operations a second are no rate"
     );
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let crowded = shares.len() > cores;
+    let crowded = shares.len() > cores();
     let schedule = Schedule {
         between_ops: shares.len() as f64 / rate,
         warm_up: WARM_UP,
         end: WARM_UP + MEASURED,
     };
     let start = Instant::now() + GET_READY;
-    let parts: Vec<(Histogram<u64>, Duration)> = thread::scope(|scope| {
-        let threads: Vec<_> = shares
-            .into_iter()
-            .enumerate()
-            .map(|(number, mut share)| {
-                let schedule = &schedule;
-                scope.spawn(move || {
-                    pin(number % cores);
-                    let before = run_delay();
-                    let own = follow(schedule, &mut *share, &mut Spinning { start, crowded });
-                    let delay = run_delay().saturating_sub(before);
-                    (own, Duration::from_nanos(delay))
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+    let parts = on_threads(&mut shares, |_, share| {
+        let before = run_delay();
+        let own = follow(&schedule, share, &mut Spinning { start, crowded });
+        let delay = run_delay().saturating_sub(before);
+        (own, Duration::from_nanos(delay))
     });
     let (mut all, mut delay) = (histogram(), Duration::ZERO);
     for (part, own) in parts {

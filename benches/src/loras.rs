@@ -21,7 +21,7 @@ use self::compared::Tracker;
 use self::placement::Placements;
 use crate::baselines::loras::{FourMaps, FullClone};
 use crate::changes::Changes;
-use crate::scenario::{Scenario, Share, Shares, map_of, maps};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
 
 /// Adapters of a fleet, and of a worker.
 const ADAPTERS: u64 = 100;
@@ -91,14 +91,7 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let mut add = |variation: &str, fleet: Fleet| {
         let (base, what) = fleet.work.told();
         let gating = fleet.work == Work::Placement && variation.is_empty();
-        let (name, what) = if variation.is_empty() {
-            (base.to_owned(), what.to_owned())
-        } else {
-            (
-                format!("{base}/{variation}"),
-                format!("{what}; {variation}"),
-            )
-        };
+        let (name, what) = varied(base, what, variation);
         all.push(Scenario {
             name,
             adr: "0005",

@@ -55,82 +55,86 @@ impl Measuring {
     ///
     /// With the panic of a share whose operations did not do what they should.
     pub fn slice(&mut self) -> Slice {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = cores();
         let waiting =
             AtomicU32::new(u32::try_from(self.shares.len()).expect("a handful of threads"));
         let (planted, warm_up) = (self.planted, self.warm_up);
         self.warm_up = WARM_UP;
-        let parts: Vec<Part> = thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .shares
-                .iter_mut()
-                .enumerate()
-                .map(|(number, share)| {
-                    let waiting = &waiting;
-                    scope.spawn(move || {
-                        pin(number % cores);
-                        waiting.fetch_sub(1, Ordering::AcqRel);
-                        while waiting.load(Ordering::Acquire) > 0 {
-                            // More threads than cores would spin in the place of those they wait for.
-                            if cores > number {
-                                spin_loop();
-                            } else {
-                                thread::yield_now();
-                            }
-                        }
-                        let start = Instant::now();
-                        work_until(&mut **share, start + warm_up, planted);
-                        part(&mut **share, start + warm_up + SLICE, planted, number == 0)
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+        let parts = on_threads(&mut self.shares, |number, share| {
+            waiting.fetch_sub(1, Ordering::AcqRel);
+            while waiting.load(Ordering::Acquire) > 0 {
+                // More threads than cores would spin in the place of those they wait for.
+                if cores > number {
+                    spin_loop();
+                } else {
+                    thread::yield_now();
+                }
+            }
+            let start = Instant::now();
+            work_until(share, start + warm_up, planted);
+            part(share, start + warm_up + SLICE, planted, number == 0)
         });
-        together(parts.into_iter())
+        together(&parts)
     }
 }
 
-/// What one thread did in a slice.
-#[derive(Clone, Copy)]
-struct Part {
-    ops: u64,
-    nanos: u64,
-    run_delay_nanos: u64,
-    steal_ticks: u64,
+/// Runs `work` on a pinned thread for each share, with the share's number, and answers with what they return.
+///
+/// # Panics
+///
+/// With the panic of a share whose operations did not do what they should.
+pub(crate) fn on_threads<T: Send>(
+    shares: &mut Shares,
+    work: impl Fn(usize, &mut dyn Share) -> T + Sync,
+) -> Vec<T> {
+    let (cores, work) = (cores(), &work);
+    thread::scope(|scope| {
+        let threads: Vec<_> = shares
+            .iter_mut()
+            .enumerate()
+            .map(|(number, share)| {
+                scope.spawn(move || {
+                    pin(number % cores);
+                    work(number, &mut **share)
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }
 
-fn together(parts: impl ExactSizeIterator<Item = Part>) -> Slice {
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The slices of all threads as one.
+fn together(parts: &[Slice]) -> Slice {
     let threads = parts.len() as u64;
-    let mut slice = Slice {
-        ops: 0,
-        nanos: 0,
-        run_delay_nanos: 0,
-        steal_ticks: 0,
-    };
-    for part in parts {
-        slice.ops += part.ops;
-        slice.nanos += part.nanos;
-        slice.run_delay_nanos = slice.run_delay_nanos.max(part.run_delay_nanos);
-        slice.steal_ticks = slice.steal_ticks.max(part.steal_ticks);
+    let sum = |of: fn(&Slice) -> u64| parts.iter().map(of).sum::<u64>();
+    let most = |of: fn(&Slice) -> u64| parts.iter().map(of).max().unwrap_or_default();
+    Slice {
+        ops: sum(|part| part.ops),
+        // They end within a round of each other.
+        nanos: sum(|part| part.nanos) / threads.max(1),
+        run_delay_nanos: most(|part| part.run_delay_nanos),
+        steal_ticks: most(|part| part.steal_ticks),
     }
-    // They end within a round of each other.
-    slice.nanos /= threads.max(1);
-    slice
 }
 
-fn part(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal: bool) -> Part {
+/// What one thread does until `end`.
+fn part(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal: bool) -> Slice {
     let steal = || if watches_steal { steal_ticks() } else { 0 };
     let (delay_before, steal_before, start) = (run_delay(), steal(), Instant::now());
     let ops = work_until(share, end, planted);
     let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Part {
+    Slice {
         ops,
         nanos,
         run_delay_nanos: run_delay().saturating_sub(delay_before),
@@ -156,7 +160,7 @@ fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 
 }
 
 /// Without it, figures are noisier, and the run delay shows it.
-pub(crate) fn pin(core: usize) {
+fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     let _ = sched_setaffinity(None, &set);

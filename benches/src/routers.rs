@@ -20,7 +20,7 @@ use worker_id::WorkerWithDpRank;
 use self::whole::{Joining, Routing};
 use crate::baselines::routers::PublishedRouters;
 use crate::changes::Changes;
-use crate::scenario::{Scenario, Share, Shares, map_of, maps};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
 
 /// The requests of a thread, made beforehand.
 const REQUESTS: usize = 1_024;
@@ -95,14 +95,7 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
             ),
         };
         let gating = gating && variation.is_empty();
-        let (name, what) = if variation.is_empty() {
-            (base.to_owned(), what.to_owned())
-        } else {
-            (
-                format!("{base}/{variation}"),
-                format!("{what}; {variation}"),
-            )
-        };
+        let (name, what) = varied(base, what, variation);
         all.push(Scenario {
             name,
             adr: "0007",

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
 
@@ -114,6 +114,29 @@ pub fn maps() -> Vec<Arm> {
         Arm::new("scc", Role::Candidate),
         Arm::new("rwlock", Role::Baseline),
     ]
+}
+
+/// A scenario's name, and what it stands for, from those of its operation and the one factor that is not as usual.
+pub(crate) fn varied(name: &str, what: &str, variation: &str) -> (String, String) {
+    if variation.is_empty() {
+        (name.to_owned(), what.to_owned())
+    } else {
+        (
+            format!("{name}/{variation}"),
+            format!("{what}; {variation}"),
+        )
+    }
+}
+
+/// The scenario of that name, on a machine with so many cores.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn find(name: &str, cores: u32) -> Result<Scenario> {
+    let mut all = all(cores).into_iter();
+    all.find(|scenario| scenario.name == name)
+        .with_context(|| format!("no scenario is called {name}: `bench-worker list` names them"))
 }
 
 /// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.

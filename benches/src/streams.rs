@@ -27,7 +27,7 @@ use verdict::schema::{Arm, Role};
 use worker_id::EndpointInstanceId;
 
 use crate::baselines::streams::{AsyncMutex, FourMaps, Ids, OneMutex, Receiver};
-use crate::scenario::{Scenario, Share, Shares, map_of, maps};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
 
 /// Operations of a round: short, so that a slice ends where it should.
 const ROUND: usize = 64;
@@ -67,14 +67,7 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
                 "a response stream: registered, associated, claimed, established, received",
             )
         };
-        let (name, what) = if variation.is_empty() {
-            (base.to_owned(), what.to_owned())
-        } else {
-            (
-                format!("{base}/{variation}"),
-                format!("{what}; {variation}"),
-            )
-        };
+        let (name, what) = varied(base, what, variation);
         all.push(Scenario {
             name,
             adr: "0004",

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use alloc_count::CountingAllocator;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use benches::{figures, scenario};
 use clap::{Parser, Subcommand};
 
@@ -67,12 +67,8 @@ fn counted(task: &Task) -> Result<String> {
             seed,
             ops,
         } => {
-            let all = scenario::all(1);
-            let scenario = all
-                .iter()
-                .find(|each| each.name == *scenario)
-                .with_context(|| format!("no scenario is called {scenario}"))?;
-            serde_json::to_string(&figures::allocations(scenario, arm, *seed, *ops)?)
+            let scenario = scenario::find(scenario, 1)?;
+            serde_json::to_string(&figures::allocations(&scenario, arm, *seed, *ops)?)
         }
     };
     Ok(json?)

@@ -3,10 +3,10 @@
 
 use std::io;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use benches::latency;
 use benches::measure::Measuring;
-use benches::scenario::{self, Scenario, Shares};
+use benches::scenario::{self, Shares};
 use clap::{Parser, Subcommand};
 
 /// What a worker says once its arm is built.
@@ -106,7 +106,7 @@ fn main() -> Result<()> {
             seed,
             planted,
         } => {
-            let scenario = find(&scenario, cores)?;
+            let scenario = scenario::find(&scenario, cores)?;
             let shares = scenario.shares(&arm, seed)?;
             let mut arm = Measuring::new(shares, planted.or(scenario.planted(&arm)));
             println!("{READY}");
@@ -122,7 +122,7 @@ fn main() -> Result<()> {
             seed,
             rate,
         } => {
-            let shares = find(&scenario, cores)?.shares(&arm, seed)?;
+            let shares = scenario::find(&scenario, cores)?.shares(&arm, seed)?;
             let latencies = latency::latencies(shares, rate)?;
             println!("{}", serde_json::to_string(&latencies)?);
         }
@@ -134,12 +134,12 @@ fn main() -> Result<()> {
             warm_up,
             rounds,
         } => {
-            let mut shares = find(&scenario, cores)?.shares(&arm, seed)?;
+            let mut shares = scenario::find(&scenario, cores)?.shares(&arm, seed)?;
             work(&mut shares, warm_up);
             println!("{}", counted_rounds(&mut shares, rounds));
         }
         Task::Test { scenario, cores } => {
-            let scenario = find(&scenario, cores)?;
+            let scenario = scenario::find(&scenario, cores)?;
             for arm in &scenario.arms {
                 let ops = work(&mut scenario.shares(&arm.name, 1)?, 2_000);
                 println!("ok   {} {} ({ops} operations)", scenario.name, arm.name);
@@ -161,11 +161,4 @@ fn work(shares: &mut Shares, rounds: u64) -> u64 {
 #[inline(never)]
 fn counted_rounds(shares: &mut Shares, rounds: u64) -> u64 {
     work(shares, rounds)
-}
-
-fn find(name: &str, cores: u32) -> Result<Scenario> {
-    let all = scenario::all(cores);
-    all.into_iter()
-        .find(|scenario| scenario.name == name)
-        .with_context(|| format!("no scenario is called {name}: `bench-worker list` names them"))
 }

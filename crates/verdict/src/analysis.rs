@@ -3,8 +3,9 @@
 //! # Design
 //!
 //! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by ln(arm / incumbent) of their
-//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks are the sample. Signs: a *negative* log ratio is an arm that takes less time, and its *gain*,
-//! 1 - exp(log ratio), is then positive: the share of the incumbent's time that is saved.
+//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks are the sample.
+//! Signs: a *negative* log ratio is an arm that takes less time, and its *gain*, 1 - exp(log ratio), is then positive:
+//! the share of the incumbent's time that is saved.
 //!
 //! # Why
 //!
@@ -20,13 +21,11 @@
 use crate::schema::{Block, Cell, Role, ScenarioRun, Slice};
 use crate::stats::{Interval, ONE_SIDED, Sample, median};
 
-/// A pass of a scenario with the figures of its cells.
+/// A pass of a scenario, and what follows from it.
 #[derive(Debug, Clone)]
 pub struct Analysis<'a> {
     run: &'a ScenarioRun,
     seed: u64,
-    /// The number of each block that is not void, and the figure of each arm in each turn: `None` where it was dirty.
-    turns: Vec<(u32, Vec<Vec<Option<f64>>>)>,
 }
 
 /// A cell that makes its block void.
@@ -43,22 +42,15 @@ pub struct VoidCell<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    /// Computes the figure of every cell; the bootstrap happens in [`estimate`](Self::estimate). `seed` is that of the
-    /// results.
+    /// Of a pass; costs nothing, the bootstrap happens in [`estimate`](Self::estimate). `seed` is that of the results.
     #[must_use]
     pub fn new(run: &'a ScenarioRun, seed: u64) -> Self {
-        let figure = |slice: &Slice| {
-            let clean = slice.is_clean(run.oversubscribed);
-            clean.then(|| slice.nanos_per_op())
-        };
-        let whole = run.blocks.iter().filter(|block| !is_void(block));
-        let turns = whole
-            .map(|block| {
-                let of_cell = |cell: &Cell| cell.slices().iter().map(figure).collect();
-                (block.number, block.cells.iter().map(of_cell).collect())
-            })
-            .collect();
-        Self { run, seed, turns }
+        Self { run, seed }
+    }
+
+    /// The blocks that are not void.
+    fn whole(&self) -> impl Iterator<Item = &'a Block> + use<'a> {
+        self.run.blocks.iter().filter(|block| !is_void(block))
     }
 
     /// The pass.
@@ -108,14 +100,15 @@ impl<'a> Analysis<'a> {
     /// How many blocks are void.
     #[must_use]
     pub fn void_blocks(&self) -> usize {
-        self.run.blocks.len() - self.turns.len()
+        self.run.blocks.len() - self.whole().count()
     }
 
     /// The slices of all blocks that are not void, and how many of them are dirty.
     #[must_use]
     pub fn slices(&self) -> (usize, usize) {
-        let whole = self.run.blocks.iter().filter(|block| !is_void(block));
-        let slices = whole.flat_map(|block| block.cells.iter().flat_map(Cell::slices));
+        let slices = self
+            .whole()
+            .flat_map(|block| block.cells.iter().flat_map(Cell::slices));
         slices.fold((0, 0), |(all, dirty), slice| {
             let clean = slice.is_clean(self.run.oversubscribed);
             (all + 1, dirty + usize::from(!clean))
@@ -124,11 +117,11 @@ impl<'a> Analysis<'a> {
 
     /// The figures of an arm in nanoseconds per operation, the median of each block, with the blocks' numbers.
     pub fn figures(&self, arm: usize) -> impl Iterator<Item = (u32, f64)> {
-        let of_arm = move |(number, arms): &(u32, Vec<Vec<Option<f64>>>)| {
-            let mut clean: Vec<f64> = arms.get(arm)?.iter().copied().flatten().collect();
-            Some((*number, median(&mut clean)?))
-        };
-        self.turns.iter().filter_map(of_arm)
+        let oversubscribed = self.run.oversubscribed;
+        self.whole().filter_map(move |block| {
+            let cell = block.cells.get(arm)?;
+            Some((block.number, cell.nanos_per_op(oversubscribed)?))
+        })
     }
 
     /// The median of an arm's figures, in nanoseconds per operation.
@@ -149,14 +142,18 @@ impl<'a> Analysis<'a> {
         let Some(incumbent) = self.incumbent() else {
             return Vec::new();
         };
-        let pair = |(number, arms): &(u32, Vec<Vec<Option<f64>>>)| {
-            let turns = arms.get(arm)?.iter().zip(arms.get(incumbent)?);
-            let ratio =
-                |(own, other): (&Option<f64>, &Option<f64>)| Some(((*own)? / (*other)?).ln());
-            let mut ratios: Vec<f64> = turns.filter_map(ratio).collect();
-            Some((*number, median(&mut ratios)?))
+        let clean = |slice: &Slice| {
+            let clean = slice.is_clean(self.run.oversubscribed);
+            clean.then(|| slice.nanos_per_op())
         };
-        self.turns.iter().filter_map(pair).collect()
+        let pair = |block: &Block| {
+            let slices = |arm: usize| block.cells.get(arm).map(Cell::slices);
+            let turns = slices(arm)?.iter().zip(slices(incumbent)?);
+            let ratio = |(own, other)| Some((clean(own)? / clean(other)?).ln());
+            let mut ratios: Vec<f64> = turns.filter_map(ratio).collect();
+            Some((block.number, median(&mut ratios)?))
+        };
+        self.whole().filter_map(pair).collect()
     }
 
     /// The sample of an arm's log ratios; bootstraps. `None` without a pair.

@@ -82,11 +82,11 @@ impl Turns {
     }
 
     fn slice(&mut self) -> Result<Slice> {
-        // A process that is gone is found out by the line that does not come.
-        let turn = self.child.stdin.as_mut().map(|pipe| pipe.write_all(b"\n"));
-        let line = self.line();
-        drop(turn);
-        serde_json::from_str(&line?).context("the worker brought back no slice")
+        if let Some(pipe) = &mut self.child.stdin {
+            // A process that is gone is found out by the line that does not come.
+            let _ = pipe.write_all(b"\n");
+        }
+        serde_json::from_str(&self.line()?).context("the worker brought back no slice")
     }
 
     fn line(&mut self) -> Result<String> {
