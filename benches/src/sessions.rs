@@ -19,12 +19,16 @@ use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
 use crate::baselines::sessions::{MokaSessions, ReferenceSessions};
-use crate::scenario::{Scenario, Share, Shares, map_of, maps};
+use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
 
 const TTL: Duration = Duration::from_secs(3_600);
 /// Hits of a round.
 const ROUND: usize = 256;
 const WORKERS: u64 = 16;
+/// Sessions of a store: more than caches hold.
+const SESSIONS: u64 = 100_000;
+/// Bytes of a session's id.
+const ID: usize = 36;
 
 /// What varies between scenarios.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +42,7 @@ struct Setting {
 /// The scenarios, on a machine with so many cores.
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let mut all = Vec::new();
-    let mut add = |threads: u32, turns: bool| {
+    let mut add = |variation: &str, threads: u32, sessions: u64, turns: bool| {
         let (base, what) = if turns {
             (
                 "affinity-turn",
@@ -50,36 +54,29 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
                 "a lookup of a pinned session, its deadline stored",
             )
         };
-        let usual = threads == cores;
+        let (name, what) = varied(base, what, variation);
         let setting = Setting {
             threads,
-            sessions: 100_000,
+            sessions,
             turns,
         };
         all.push(Scenario {
-            name: if usual {
-                base.to_owned()
-            } else {
-                format!("{base}/threads={threads}")
-            },
+            name,
             adr: "0006",
-            gating: turns && usual,
-            what: if usual {
-                what.to_owned()
-            } else {
-                format!("{what}; on fewer cores than there are")
-            },
+            gating: turns && variation.is_empty(),
+            what,
             threads,
             arms: arms(),
             build: Arc::new(move |arm, seed| on_arm(arm, &setting, seed)),
         });
     };
     for turns in [true, false] {
-        add(cores, turns);
+        add("", cores, SESSIONS, turns);
         if cores > 1 {
-            add(1, turns);
+            add("threads=1", 1, SESSIONS, turns);
         }
     }
+    add("sessions=1000", cores, 1_000, false);
     all
 }
 
@@ -129,7 +126,7 @@ fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
     })
 }
 
-fn ids(sessions: u64) -> Arc<Vec<String>> {
+fn ids(sessions: u64) -> Vec<String> {
     let mut rng = fastrand::Rng::with_seed(sessions);
     let id = |_| {
         let bits = rng.u128(..);
@@ -143,7 +140,7 @@ fn ids(sessions: u64) -> Arc<Vec<String>> {
             &hex[20..]
         )
     };
-    Arc::new((0..sessions).map(id).collect())
+    (0..sessions).map(id).collect()
 }
 
 fn worker_of(id: &str) -> WorkerWithDpRank {
@@ -210,20 +207,16 @@ impl Pins for MokaSessions {
     }
 }
 
-fn shares<P: Pins>(
-    pins: P,
-    ids: &Arc<Vec<String>>,
-    setting: &Setting,
-    seed: u64,
-    turns: bool,
-) -> Shares {
+fn shares<P: Pins>(pins: P, ids: &[String], setting: &Setting, seed: u64, turns: bool) -> Shares {
     let pins = Arc::new(pins);
     (0..setting.threads)
         .map(|thread| {
+            let mut order: Vec<&str> = ids.iter().map(String::as_str).collect();
+            fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread))).shuffle(&mut order);
             let hits = Hits {
                 pins: Arc::clone(&pins),
-                ids: Arc::clone(ids),
-                rng: fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread))),
+                ids: order.concat(),
+                next: 0,
                 moves_the_clock: thread == 0,
             };
             if turns {
@@ -237,9 +230,19 @@ fn shares<P: Pins>(
 
 struct Hits<P> {
     pins: Arc<P>,
-    ids: Arc<Vec<String>>,
-    rng: fastrand::Rng,
+    /// Every id once, in random order, one after the other: a gateway has just read the id that it looks up, so that
+    /// it must not be what a hit waits for.
+    ids: String,
+    next: usize,
     moves_the_clock: bool,
+}
+
+impl<P> Hits<P> {
+    fn next(&mut self) -> usize {
+        let at = self.next;
+        self.next = if at + ID < self.ids.len() { at + ID } else { 0 };
+        at
+    }
 }
 
 impl<P: Pins> Share for Hits<P> {
@@ -248,7 +251,8 @@ impl<P: Pins> Share for Hits<P> {
             self.pins.tick();
         }
         for _ in 0..ROUND {
-            let id = &self.ids[self.rng.usize(..self.ids.len())];
+            let at = self.next();
+            let id = &self.ids[at..at + ID];
             let found = black_box(self.pins.hit(black_box(id)));
             assert_eq!(found, Some(worker_of(id)), "a pin was not found");
         }
@@ -315,24 +319,21 @@ impl<P> Turns<P> {
 impl<P: Pins> Share for Turns<P> {
     fn round(&mut self) -> u64 {
         const TURNS: usize = 32;
-        let Hits {
-            pins,
-            ids,
-            rng,
-            moves_the_clock,
-        } = &mut self.hits;
-        if *moves_the_clock {
-            pins.tick();
+        if self.hits.moves_the_clock {
+            self.hits.pins.tick();
         }
         for _ in 0..TURNS {
-            let id = &ids[rng.usize(..ids.len())];
+            let at = self.hits.next();
+            let id = &self.hits.ids[at..at + ID];
             self.header.clear();
             self.header.push_str("x-session-id: ");
             self.header.push_str(id);
             let (_, session) = black_box(&self.header).split_once(": ").expect("a header");
             let request: Request<'_> =
                 serde_json::from_str(black_box(&self.body)).expect("a request");
-            let worker = pins
+            let worker = self
+                .hits
+                .pins
                 .route(session, &self.candidates)
                 .expect("a pin among the candidates");
             assert_eq!(worker, worker_of(id), "a turn went astray");
