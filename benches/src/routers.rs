@@ -7,6 +7,7 @@
 mod whole;
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -279,13 +280,18 @@ impl Fleet {
                 });
             }
             let named = self.work == Work::Select { named: true };
+            let mut names = String::new();
             let requests = (0..REQUESTS).map(|_| {
-                let model = named.then(|| model(rng.u64(..self.models)));
-                (model, rng.bool())
+                let start = names.len();
+                if named {
+                    names.push_str(&model(rng.u64(..self.models)));
+                }
+                (named.then_some(start..names.len()), rng.bool())
             });
             Box::new(Choices {
                 chooser,
                 requests: requests.collect(),
+                names,
                 at: 0,
                 round,
                 changes,
@@ -412,7 +418,11 @@ impl Comings {
 
 struct Choices<C> {
     chooser: Arc<C>,
-    requests: Vec<(Option<String>, bool)>,
+    /// Where the name of each one's model is, and whether it prefers PD.
+    requests: Vec<(Option<Range<usize>>, bool)>,
+    /// One after the other: a gateway has just read the name that it looks up, so that it must not be what a selection
+    /// waits for.
+    names: String,
     at: usize,
     round: usize,
     changes: Changes,
@@ -430,7 +440,8 @@ impl<C: Choosing> Share for Choices<C> {
         let requests = &self.requests[self.at..self.at + self.round];
         let mut as_wanted = 0;
         for (model, prefer_pd) in requests {
-            let is_pd = black_box(self.chooser.choose(model.as_deref(), *prefer_pd));
+            let model = model.clone().map(|place| &self.names[place]);
+            let is_pd = black_box(self.chooser.choose(model, *prefer_pd));
             // Models are served by both kinds, and PD is the better class.
             as_wanted += u64::from(is_pd == Some(*prefer_pd || model.is_some()));
         }

@@ -26,7 +26,7 @@
 //! - A model is in the table exactly if a worker names it, healthy or not.
 
 use std::array;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -43,7 +43,9 @@ struct Model {
     name: Arc<str>,
     /// Workers that name it, healthy or not.
     workers: u32,
-    served: Classes,
+    healthy: Classes,
+    /// The classes that have a healthy one: what lookups are after.
+    served: ClassSet,
 }
 
 /// Some of the classes, a bit each, from the one that is preferred most.
@@ -117,6 +119,14 @@ impl Default for Models {
     }
 }
 
+/// Of the bytes alone: `str` adds one, so that parts of a longer key stay apart.
+#[inline]
+fn hash_of(hasher: &DefaultHashBuilder, name: &str) -> u64 {
+    let mut hash = hasher.build_hasher();
+    hash.write(name.as_bytes());
+    hash.finish()
+}
+
 /// By bits that a table does not choose its slots by.
 fn table_of(hash: u64) -> usize {
     (hash >> 32) as usize % TABLES
@@ -124,10 +134,10 @@ fn table_of(hash: u64) -> usize {
 
 impl Models {
     #[inline]
-    pub(crate) fn served(&self, name: &str) -> Option<&Classes> {
-        let hash = self.hasher.hash_one(name);
+    pub(crate) fn served(&self, name: &str) -> Option<ClassSet> {
+        let hash = hash_of(&self.hasher, name);
         let model = self.tables[table_of(hash)].find(hash, |model| &*model.name == name)?;
-        Some(&model.served)
+        Some(model.served)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -148,18 +158,20 @@ impl Models {
         let entry = table.entry(
             entry_hash,
             |model| model.name == *name,
-            |model| hasher.hash_one(&*model.name),
+            |model| hash_of(hasher, &model.name),
         );
         let fresh = matches!(entry, Entry::Vacant(_));
         let mut model = entry.or_insert_with(|| Model {
             name: Arc::clone(name),
             workers: 0,
-            served: Classes::default(),
+            healthy: Classes::default(),
+            served: ClassSet::default(),
         });
         let model = model.get_mut();
         model.workers += 1;
         if healthy {
-            model.served.add(class);
+            model.healthy.add(class);
+            model.served = model.healthy.present();
         }
         self.count += usize::from(fresh);
     }
@@ -172,7 +184,8 @@ impl Models {
         };
         let model = entry.get_mut();
         if healthy {
-            model.served.remove(class);
+            model.healthy.remove(class);
+            model.served = model.healthy.present();
         }
         model.workers -= 1;
         if model.workers == 0 {
@@ -183,7 +196,7 @@ impl Models {
 
     /// The table of a name, no longer shared with anybody.
     fn table(&mut self, name: &str) -> ((&mut HashTable<Model>, &DefaultHashBuilder), u64) {
-        let hash = self.hasher.hash_one(name);
+        let hash = hash_of(&self.hasher, name);
         let tables = Arc::make_mut(&mut self.tables);
         let table = Arc::make_mut(&mut tables[table_of(hash)]);
         ((table, &self.hasher), hash)

@@ -162,7 +162,7 @@ impl<R: ?Sized> Snapshot<R> {
     #[inline]
     pub(crate) fn with_model(&self, model: &str) -> Result<Slot, SelectError> {
         if let Some(served) = self.models.served(model)
-            && let Some(best) = served.present().and(self.registered).best()
+            && let Some(best) = served.and(self.registered).best()
         {
             return Ok(best);
         }
