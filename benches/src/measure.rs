@@ -2,7 +2,7 @@
 //!
 //! # Design
 //!
-//! A slice ends at a moment that all threads know beforehand, so that they work throughout it at the same time. Its clock is
+//! A slice begins and ends at moments that all threads share, so that they work throughout it at the same time. Its clock is
 //! read once a round, never around single operations: a read costs as much as one.
 //!
 //! Between two slices the process sleeps, while those of the other arms have their turns.
@@ -14,6 +14,7 @@
 //! a two-hundredth see the same. What a turn finds in the caches is another's, hence a warm-up before each.
 
 use std::hint::spin_loop;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -29,6 +30,8 @@ const FIRST_WARM_UP: Duration = Duration::from_millis(50);
 const WARM_UP: Duration = Duration::from_micros(1_500);
 /// The length of a slice.
 const SLICE: Duration = Duration::from_millis(5);
+/// Its length where threads share cores: each has a turn, and loses its core in the middle of things.
+const CROWDED_SLICE: Duration = Duration::from_millis(40);
 
 /// One arm, ready to be measured.
 #[expect(missing_debug_implementations, reason = "shares have nothing to show")]
@@ -56,8 +59,11 @@ impl Measuring {
     /// With the panic of a share whose operations did not do what they should.
     pub fn slice(&mut self) -> Slice {
         let cores = cores();
+        let crowded = self.shares.len() > cores;
+        let length = if crowded { CROWDED_SLICE } else { SLICE };
         let waiting =
             AtomicU32::new(u32::try_from(self.shares.len()).expect("a handful of threads"));
+        let all_are_here = OnceLock::new();
         let (planted, warm_up) = (self.planted, self.warm_up);
         self.warm_up = WARM_UP;
         let parts = on_threads(&mut self.shares, |number, share| {
@@ -70,9 +76,16 @@ impl Measuring {
                     thread::yield_now();
                 }
             }
-            let start = Instant::now();
-            work_until(share, start + warm_up, planted);
-            part(share, start + warm_up + SLICE, planted, number == 0)
+            let start = *all_are_here.get_or_init(Instant::now) + warm_up;
+            work_until(share, start, planted);
+            let own = part(share, start + length, planted, number == 0);
+            if crowded {
+                // Its own time would leave out how long it waited for a core before it began.
+                let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+                Slice { nanos, ..own }
+            } else {
+                own
+            }
         });
         together(&parts)
     }
