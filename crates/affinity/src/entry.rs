@@ -39,7 +39,7 @@ use state_map::sync::atomic::{AtomicU64, Ordering};
 use triomphe::ThinArc;
 use worker_id::WorkerWithDpRank;
 
-use crate::key::Parts;
+use crate::key::{self, AnyKey, Parts};
 use crate::{Binding, BindingKind, SessionKey};
 
 const ENDED: u64 = 0;
@@ -55,10 +55,12 @@ pub(crate) const NEVER: u64 = u64::MAX >> DEADLINE;
 /// The most leases of one entry.
 pub(crate) const MAX_LEASES: u16 = u16::MAX;
 
+/// In this order, so that all that a hit reads lies together, up to the text that follows.
+#[repr(C)]
 struct Cell {
-    word: AtomicU64,
     /// Where the store's ledger has the entry. Changes under the ledger's lock alone.
     place: AtomicU64,
+    word: AtomicU64,
     worker: WorkerWithDpRank,
     generation: u64,
 }
@@ -103,14 +105,15 @@ impl SessionEntry {
             BindingKind::EngineBacked => ENGINE,
         };
         let cell = Cell {
-            word: AtomicU64::new(deadline << DEADLINE | engine),
             place: AtomicU64::new(0),
+            word: AtomicU64::new(deadline << DEADLINE | engine),
             worker,
             generation,
         };
         Self(ThinArc::from_header_and_slice(cell, &key.write()))
     }
 
+    #[inline]
     fn cell(&self) -> &Cell {
         &self.0.header.header
     }
@@ -355,7 +358,7 @@ impl Eq for EntryKey {}
 impl Hash for EntryKey {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.parts().hash(state);
+        key::hash(self, state);
     }
 }
 
@@ -377,50 +380,14 @@ impl fmt::Debug for EntryKey {
     }
 }
 
-/// What an entry's key and a borrowed one have in common, as a type to look up by.
-pub(crate) trait AnyKey {
-    fn parts(&self) -> Parts<'_>;
-}
-
 impl AnyKey for EntryKey {
     #[inline]
+    fn plain(&self) -> Option<&[u8]> {
+        key::plain_text(&self.0.0.slice)
+    }
+
     fn parts(&self) -> Parts<'_> {
         self.0.parts()
-    }
-}
-
-impl AnyKey for Parts<'_> {
-    #[inline]
-    fn parts(&self) -> Parts<'_> {
-        *self
-    }
-}
-
-impl PartialEq for dyn AnyKey + '_ {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.parts() == other.parts()
-    }
-}
-
-impl Eq for dyn AnyKey + '_ {}
-
-impl Hash for dyn AnyKey + '_ {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
-    }
-}
-
-impl PartialOrd for dyn AnyKey + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for dyn AnyKey + '_ {
-    fn cmp(&self, other: &Self) -> Order {
-        self.parts().cmp(&other.parts())
     }
 }
 

@@ -4,14 +4,18 @@
 //!
 //! [`SessionRef`] borrows its parts and is what lookups take. [`SessionKey`] owns one text of all of them, in the one
 //! canonical form that there is: four ASCII characters that say which parts there are and how long, then tenant, model and
-//! session. Both come apart into the same [`Parts`], which hash and compare, so that a map is searched by reference and
-//! nothing is allocated.
+//! session. A map is searched by what both have in common, [`AnyKey`], so that nothing is allocated: a key with no scope is
+//! hashed and compared in place, as the one text that it is, and one with a scope comes apart into [`Parts`].
 //!
 //! # Why
 //!
 //! - *Lengths, not separators*: a session id comes from a client, and may have any character in it. With separators it
 //!   could name another tenant's scope.
 //! - *One text, not four*: a key is one allocation, and as short as a text of its id alone in most allocators.
+//! - *In place, not in parts*: every key in parts is three slices to hash and three to compare, of which mostly two are
+//!   empty. A hit took 160 instructions more for that, and, where an empty slice had the address of nothing, more time than
+//!   all the rest: `memcmp` of no bytes may load from that address under a mask, which some processors do in microcode. So
+//!   an absent part has an address that there is, see `SessionRef::parts`.
 //! - *The text, not a fingerprint of it*: whoever hears of an expired session wants its name.
 //!
 //! # Invariants
@@ -121,6 +125,7 @@ impl<'a> SessionRef<'a> {
     /// # Errors
     ///
     /// [`StoreError::EmptySession`]; [`StoreError::KeyTooLong`] above `max`, or above [`SessionKey::MAX_LEN`].
+    #[inline]
     pub fn check(&self, max: usize) -> Result<(), StoreError> {
         let (len, max) = (self.len(), max.min(SessionKey::MAX_LEN));
         if self.session.is_empty() {
@@ -132,46 +137,97 @@ impl<'a> SessionRef<'a> {
         }
     }
 
-    #[inline]
     pub(crate) fn parts(&self) -> Parts<'a> {
         let leg = match self.leg {
             None => 0,
             Some(Leg::Prefill) => 1,
             Some(Leg::Decode) => 2,
         };
+        // Of an absent part, a place in memory that there is: `memcmp` of nothing may still load from it, under a mask, and
+        // from an address of nothing that takes a processor longer than the rest of a lookup.
+        let none = &self.session.as_bytes()[..0];
+        let bytes = |part: Option<&'a str>| match part {
+            Some(part) if !part.is_empty() => part.as_bytes(),
+            _ => none,
+        };
         Parts {
-            shape: leg | shape_of(self.tenant) << 2 | shape_of(self.model) << 15,
-            tenant: self.tenant.unwrap_or_default().as_bytes(),
-            model: self.model.unwrap_or_default().as_bytes(),
+            shape: spread(leg | shape_of(self.tenant) << TENANT | shape_of(self.model) << MODEL),
+            tenant: bytes(self.tenant),
+            model: bytes(self.model),
             session: self.session.as_bytes(),
         }
     }
 }
 
-/// A key, taken apart: the one form that is hashed, compared and written.
+/// A key to look up by: a borrowed one, or an entry's text.
+///
+/// The common key has no scope, and is asked for in two registers; one with a scope is taken apart.
+pub(crate) trait AnyKey {
+    /// The session of a key with no tenant, model or leg.
+    fn plain(&self) -> Option<&[u8]>;
+
+    fn parts(&self) -> Parts<'_>;
+}
+
+/// A key, taken apart: the one form that is ordered and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {
-    /// Which parts there are and how long, in 28 bits: two of the leg, and 13 each of tenant and model, where 0 is none.
-    shape: usize,
+    shape: u32,
     tenant: &'a [u8],
     model: &'a [u8],
     session: &'a [u8],
+}
+
+/// Where in the shape the length of the tenant is, and where that of the model: 13 bits each, 0 for none. Below is the leg.
+const TENANT: u32 = 2;
+const MODEL: u32 = 15;
+
+/// The characters before the parts, seven bits of the shape in each.
+const SHAPE_LEN: usize = 4;
+
+/// The 28 bits of a shape as the characters that they are written in, the low ones first.
+#[inline]
+const fn spread(bits: u32) -> u32 {
+    bits & 0x7f | (bits & 0x3f80) << 1 | (bits & 0x1f_c000) << 2 | (bits & 0xfe0_0000) << 3
+}
+
+#[inline]
+const fn gather(shape: u32) -> u32 {
+    shape & 0x7f | shape >> 1 & 0x3f80 | shape >> 2 & 0x1f_c000 | shape >> 3 & 0xfe0_0000
+}
+
+/// The length of a part, and one; 0 where there is none.
+#[inline]
+const fn shape_at(shape: u32, part: u32) -> u32 {
+    gather(shape) >> part & 0x1fff
+}
+
+/// The shape at the beginning of a text; 0 if it is shorter, which no key is.
+#[inline]
+fn shape_of_text(text: &[u8]) -> u32 {
+    text.first_chunk::<SHAPE_LEN>()
+        .map_or(0, |shape| u32::from_le_bytes(*shape))
+}
+
+/// The session in a text of no scope, whose shape is 0.
+#[inline]
+pub(crate) fn plain_text(text: &[u8]) -> Option<&[u8]> {
+    match text.split_first_chunk::<SHAPE_LEN>() {
+        Some(([0, 0, 0, 0], session)) => Some(session),
+        _ => None,
+    }
 }
 
 impl<'a> Parts<'a> {
     /// Of what [`write`](Self::write) wrote.
     ///
     /// Without a check of every length: of a text that was not, the parts are no key's.
-    #[inline]
     pub(crate) fn of(text: &'a [u8]) -> Self {
-        let (digits, rest) = text.split_at(text.len().min(SHAPE_LEN));
-        let shape = digits
-            .iter()
-            .rev()
-            .fold(0, |shape, digit| shape << 7 | usize::from(*digit));
-        let len = |bits: usize| (shape >> bits & 0x1fff).saturating_sub(1);
-        let (tenant, rest) = rest.split_at(len(2).min(rest.len()));
-        let (model, session) = rest.split_at(len(15).min(rest.len()));
+        let shape = shape_of_text(text);
+        let len = |part| shape_at(shape, part).saturating_sub(1) as usize;
+        let rest = &text[text.len().min(SHAPE_LEN)..];
+        let (tenant, rest) = rest.split_at(len(TENANT).min(rest.len()));
+        let (model, session) = rest.split_at(len(MODEL).min(rest.len()));
         Self {
             shape,
             tenant,
@@ -180,14 +236,13 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The canonical text: the shape, seven bits a character, then the parts.
+    /// The canonical text: the shape, then the parts.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let len = self.tenant.len() + self.model.len() + self.session.len();
+        let parts = [self.tenant, self.model, self.session];
+        let len: usize = parts.iter().map(|part| part.len()).sum();
         let mut text = Vec::with_capacity(SHAPE_LEN + len);
-        text.extend(
-            (0..SHAPE_LEN).map(|digit| (self.shape >> (7 * digit)).to_le_bytes()[0] & 0x7f),
-        );
-        for part in [self.tenant, self.model, self.session] {
+        text.extend(self.shape.to_le_bytes());
+        for part in parts {
             text.extend_from_slice(part);
         }
         text
@@ -195,21 +250,78 @@ impl<'a> Parts<'a> {
 
     /// All of one session of one tenant sort next to each other, and come in this order only with its scopes.
     pub(crate) fn owner(&self) -> (bool, &'a [u8], &'a [u8]) {
-        (self.shape >> 2 & 0x1fff > 0, self.tenant, self.session)
+        let owned = shape_at(self.shape, TENANT) > 0;
+        (owned, self.tenant, self.session)
     }
 }
 
-/// One number, which says the lengths, and then the bytes: no two keys hash the same sequence.
-impl Hash for Parts<'_> {
+impl AnyKey for SessionRef<'_> {
+    #[inline]
+    fn plain(&self) -> Option<&[u8]> {
+        let plain = self.tenant.is_none() && self.model.is_none() && self.leg.is_none();
+        plain.then_some(self.session.as_bytes())
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        self.parts()
+    }
+}
+
+/// Asks no more than it takes, and small enough to be compiled into every map's search.
+impl PartialEq for dyn AnyKey + '_ {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self.plain(), other.plain()) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => same_parts(self, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for dyn AnyKey + '_ {}
+
+#[inline(never)]
+fn same_parts(one: &(dyn AnyKey + '_), other: &(dyn AnyKey + '_)) -> bool {
+    one.parts() == other.parts()
+}
+
+impl Hash for dyn AnyKey + '_ {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.shape);
-        for part in [self.tenant, self.model] {
-            if !part.is_empty() {
-                state.write(part);
-            }
+        hash(self, state);
+    }
+}
+
+impl PartialOrd for dyn AnyKey + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn AnyKey + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+/// The session alone; where there is a scope, the shape first, which says the lengths of all that follow. So no two keys
+/// hash the same sequence.
+#[inline]
+pub(crate) fn hash<H: Hasher>(key: &(impl AnyKey + ?Sized), state: &mut H) {
+    if let Some(session) = key.plain() {
+        state.write(session);
+    } else {
+        key.parts().hash(state);
+    }
+}
+
+impl Hash for Parts<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.shape);
+        for part in [self.tenant, self.model, self.session] {
+            state.write(part);
         }
-        state.write(self.session);
     }
 }
 
@@ -236,11 +348,11 @@ const fn part_len(part: Option<&str>) -> usize {
     }
 }
 
-const fn shape_of(part: Option<&str>) -> usize {
-    match part {
-        Some(part) => part.len() + 1,
-        None => 0,
-    }
+/// Of a part longer than any store takes, as of the longest that has a shape.
+fn shape_of(part: Option<&str>) -> u32 {
+    part.map_or(0, |part| {
+        u32::try_from(part.len() + 1).map_or(0x1fff, |len| len.min(0x1fff))
+    })
 }
 
 impl<'a> From<&'a str> for SessionRef<'a> {
@@ -265,7 +377,7 @@ impl<'a> From<&'a SessionKey> for SessionRef<'a> {
 impl Hash for SessionRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        hash(self, state);
     }
 }
 
@@ -295,9 +407,6 @@ impl fmt::Display for SessionRef<'_> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub struct SessionKey(Arc<str>);
-
-/// The characters before the parts, seven bits of the shape in each.
-const SHAPE_LEN: usize = 4;
 
 impl SessionKey {
     /// The most bytes that tenant, model and session may have together: 8,190. Stores allow less, 256 by default.
@@ -345,19 +454,16 @@ impl SessionKey {
 #[inline]
 fn parse(text: &str) -> Option<SessionRef<'_>> {
     let (digits, mut parts) = text.split_at_checked(SHAPE_LEN)?;
-    let shape = digits
-        .bytes()
-        .rev()
-        .fold(0, |shape, digit| shape << 7 | usize::from(digit));
-    let mut part = |bits: usize| {
-        let Some(len) = (shape >> bits & 0x1fff).checked_sub(1) else {
+    let shape = shape_of_text(digits.as_bytes());
+    let mut part = |part| {
+        let Some(len) = shape_at(shape, part).checked_sub(1) else {
             return Some(None);
         };
-        let (part, rest) = parts.split_at_checked(len)?;
+        let (part, rest) = parts.split_at_checked(len as usize)?;
         parts = rest;
         Some(Some(part))
     };
-    let (tenant, model) = (part(2)?, part(15)?);
+    let (tenant, model) = (part(TENANT)?, part(MODEL)?);
     let leg = match shape & 3 {
         0 => None,
         1 => Some(Leg::Prefill),

@@ -28,7 +28,8 @@
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use crate::entry::{AnyKey, EntryKey, Moment, SessionEntry, State};
+use crate::entry::{EntryKey, Moment, SessionEntry, State};
+use crate::key::AnyKey;
 use crate::{Binding, SessionRef};
 
 /// The most entries that are looked at in one go, with the lock held.
@@ -185,16 +186,16 @@ impl Ledger {
 
     /// Up to a bite of entries of one session, in whatever scope.
     pub(crate) fn of_session(&self, tenant: Option<&str>, session: &str) -> Vec<SessionEntry> {
-        let owner = SessionRef {
+        let first = SessionRef {
             tenant,
             ..SessionRef::new(session)
-        }
-        .parts();
-        let first: &dyn AnyKey = &owner;
+        };
+        let owner = first.parts().owner();
+        let first: &dyn AnyKey = &first;
         self.sessions
             .range::<dyn AnyKey, _>((Included(first), Unbounded))
             .map(EntryKey::entry)
-            .take_while(|entry| entry.parts().owner() == owner.owner())
+            .take_while(|entry| entry.parts().owner() == owner)
             .take(BITE)
             .cloned()
             .collect()

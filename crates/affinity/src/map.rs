@@ -13,7 +13,8 @@
 use state_map::{DefaultMap, MapSession, StateMap};
 
 use crate::SessionRef;
-use crate::entry::{AnyKey, EntryKey, SessionEntry};
+use crate::entry::{EntryKey, SessionEntry};
+use crate::key::AnyKey;
 
 /// A map from sessions to their pins, to build a [`MemoryStore`](crate::MemoryStore) on.
 ///
@@ -67,7 +68,7 @@ pub struct StateMapSession<S>(S);
 impl<S: MapSession<Key = EntryKey, Value = SessionEntry>> SessionMapSession for StateMapSession<S> {
     #[inline]
     fn find<R>(&self, key: SessionRef<'_>, f: impl FnOnce(&SessionEntry) -> R) -> Option<R> {
-        let key: &dyn AnyKey = &key.parts();
+        let key: &dyn AnyKey = &key;
         self.0.read(key, f)
     }
 

@@ -1,7 +1,11 @@
 //! Keys: one text for each, which comes back, whatever is in it.
 
-use affinity::{Leg, SessionKey, SessionRef, StoreError};
+use affinity::{
+    BindingKind, EntryKey, Leg, MemoryStore, MemoryStoreConfig, SessionEntry, SessionKey,
+    SessionRef, StoreError,
+};
 use proptest::prelude::*;
+use worker_id::WorkerWithDpRank;
 
 fn any_parts() -> impl Strategy<Value = (Option<String>, Option<String>, Option<Leg>, String)> {
     let part = || prop_oneof![4 => "[a-b\0:]{0,3}", 1 => any::<String>().prop_map(|text| text.chars().take(20).collect())];
@@ -53,6 +57,58 @@ proptest! {
             prop_assert_eq!(key.canonical(), &*text);
         }
     }
+}
+
+/// Around every length at which the text's shape takes another character.
+#[test]
+fn parts_of_any_length_come_back() {
+    let long = "x".repeat(SessionKey::MAX_LEN);
+    for tenant in [0, 1, 31, 32, 126, 127, 128, 4095, 4096, 8188] {
+        for model in [0, 1, 126, 127, 128, 1023, 1024, 8188] {
+            let key = SessionRef::new("s")
+                .tenant(&long[..tenant])
+                .model(&long[..model]);
+            if let Ok(owned) = SessionKey::new(key) {
+                assert_eq!(owned.as_ref(), key);
+            }
+        }
+    }
+}
+
+/// A store finds a key with a scope by its parts, and one without by its text: neither stands in for the other.
+#[test]
+fn a_store_tells_all_keys_apart() {
+    let bare = SessionRef::new("a");
+    let mut keys = vec![bare, SessionRef::new("b")];
+    for key in [bare, bare.leg(Leg::Prefill), bare.leg(Leg::Decode)] {
+        keys.extend([key.tenant(""), key.model(""), key.tenant("").model("")]);
+        keys.extend([key.tenant("t"), key.model("t"), key.tenant("t").model("t")]);
+    }
+    keys.extend([bare.leg(Leg::Prefill), bare.leg(Leg::Decode)]);
+    let texts: Vec<_> = keys
+        .iter()
+        .map(|key| SessionKey::new(*key).unwrap())
+        .collect();
+    keys.extend(
+        texts
+            .iter()
+            .map(|text| SessionRef::new(text.canonical()))
+            .collect::<Vec<_>>(),
+    );
+    let map = state_map::model::ReferenceMap::<EntryKey, SessionEntry>::default();
+    let store = MemoryStore::with_map(MemoryStoreConfig::default(), map).unwrap();
+    for (at, key) in (0..).zip(&keys) {
+        assert_eq!(store.peek(*key).unwrap(), None, "{key}");
+        let worker = WorkerWithDpRank::new(at, 0);
+        let written = store.bind(*key, worker, BindingKind::RouterOnly);
+        assert!(written.unwrap().applied);
+    }
+    for (at, key) in (0..).zip(&keys) {
+        let found = store.get(*key).unwrap().expect("it was bound");
+        assert_eq!(found.worker.worker_id, at, "{key}");
+        assert!(store.remove(*key).unwrap().applied);
+    }
+    assert!(store.is_empty());
 }
 
 #[test]
