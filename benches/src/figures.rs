@@ -7,14 +7,21 @@
 //! Counts are exact, but not the same in every process: hashers are seeded at random, so that a shard may or may not have
 //! doubled. Of scc a million entries mostly left less than 100 kB after a drain, and once in ten runs 54 MB.
 
+use std::any::Any;
+
 use alloc_count::{measure, thread_counts};
 use anyhow::{Context, Result, bail};
+use lora_tracker::{
+    DashMapLoras, LoraEvent, LoraInfo, LoraMap, LoraTracker, PapayaLoras, RwLockLoras, SccLoras,
+};
 use phase_state::{
     DashMapPhases, PapayaPhases, PhaseMap, PhaseRouter, RequestKey, RwLockPhases, SccPhases,
     StartPhase,
 };
 use verdict::schema::{AllocationFigure, BytesFigure, MapState};
+use worker_id::WorkerWithDpRank;
 
+use crate::baselines::loras::FourMaps;
 use crate::baselines::phases::ReferencePhases;
 use crate::phase_state::config;
 use crate::scenario::{Scenario, Share};
@@ -65,6 +72,57 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
     .into_iter()
     .map(figure)
     .collect()
+}
+
+/// What a tracker of adapters holds when so many pairs of worker and adapter have been loaded, one event for each: 100 of
+/// 1,000 adapters on a worker. With a fresh process, as [`bytes`].
+///
+/// # Errors
+///
+/// If there is no such arm.
+///
+/// # Panics
+///
+/// If the counting allocator is not installed.
+pub fn pair_bytes(arm: &str, pairs: u64) -> Result<BytesFigure> {
+    fn filled<M: LoraMap + 'static>(pairs: u64, tracker: LoraTracker<M>) -> Box<dyn Any> {
+        let is_new = |event| tracker.apply(event) == Ok(true);
+        assert!(loads(pairs).all(is_new), "pairs are fresh");
+        Box::new(tracker)
+    }
+    let before = thread_counts();
+    let tracker: Box<dyn Any> = match arm {
+        "dashmap" => filled(pairs, LoraTracker::<DashMapLoras>::default()),
+        "papaya" => filled(pairs, LoraTracker::<PapayaLoras>::default()),
+        "scc" => filled(pairs, LoraTracker::<SccLoras>::default()),
+        "rwlock" => filled(pairs, LoraTracker::<RwLockLoras>::default()),
+        "reference" => {
+            let maps = FourMaps::default();
+            loads(pairs).for_each(|event| maps.apply(event));
+            Box::new(maps)
+        }
+        _ => bail!("no adapters are tracked by {arm}"),
+    };
+    let held = (thread_counts() - before).live_bytes();
+    drop(tracker);
+    Ok(BytesFigure {
+        arm: arm.to_owned(),
+        entries: pairs,
+        state: MapState::Filled,
+        bytes: u64::try_from(held).context("more was freed than allocated")?,
+    })
+}
+
+/// Each with a name of its own, as a decoded event has.
+fn loads(pairs: u64) -> impl Iterator<Item = LoraEvent> {
+    (0..pairs).map(|number| {
+        let (worker, at) = (number / 100, number % 100);
+        let name = format!("acme/support-assistant-{}", (worker * 7 + at * 10) % 1_000);
+        LoraEvent::Loaded {
+            worker: WorkerWithDpRank::from_worker_id(worker),
+            lora: LoraInfo::new(name, Some(128)),
+        }
+    })
 }
 
 /// Requests of the fullest shard over the mean, on DashMap as it comes here: the median of some routers, whose hashers are

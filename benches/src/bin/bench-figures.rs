@@ -29,6 +29,15 @@ enum Task {
         #[arg(long)]
         entries: u64,
     },
+    /// The bytes that a tracker of adapters holds, loaded with pairs of worker and adapter one event at a time.
+    PairBytes {
+        /// The arm's name.
+        #[arg(long)]
+        arm: String,
+        /// The pairs to load.
+        #[arg(long)]
+        pairs: u64,
+    },
     /// How uneven DashMap's shards are with so many requests.
     Skew {
         /// The requests to track.
@@ -60,6 +69,7 @@ fn main() -> Result<()> {
 fn counted(task: &Task) -> Result<String> {
     let json = match task {
         Task::Bytes { arm, entries } => serde_json::to_string(&figures::bytes(arm, *entries)?),
+        Task::PairBytes { arm, pairs } => serde_json::to_string(&figures::pair_bytes(arm, *pairs)?),
         Task::Skew { entries } => serde_json::to_string(&figures::shard_skew(*entries)),
         Task::Allocations {
             scenario,
@@ -101,6 +111,28 @@ mod tests {
                 assert!((32.0..1_000.0).contains(&per_entry), "{held:?}");
             }
             assert!(drained.bytes <= filled.bytes, "{figures:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_takes_less_than_in_four_maps() {
+        let held = |arm: &str| {
+            let task = Task::PairBytes {
+                arm: arm.to_owned(),
+                pairs: 100_000,
+            };
+            let figure: BytesFigure = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+            figure.per_entry().unwrap()
+        };
+        let four_maps = held("reference");
+        for arm in MAPS.into_iter().filter(|arm| *arm != "reference") {
+            let ours = held(arm);
+            // A worker in a slice of each snapshot, with a place, and a name in a record.
+            assert!(ours > 2.0 * 28.0 + 16.0, "{arm}: {ours}");
+            assert!(
+                ours < four_maps,
+                "{arm}: {ours} bytes, and four maps {four_maps}"
+            );
         }
     }
 

@@ -180,7 +180,7 @@ pub struct WorkerIter<'a> {
 enum Walk<'a> {
     All(slice::Iter<'a, Option<WorkerSlots>>),
     WithRoom(slice::Iter<'a, Option<WorkerSlots>>),
-    WithRoomAmong(slice::Iter<'a, usize>),
+    WithRoomAmong(slice::Iter<'a, u32>),
 }
 
 impl<'a> WorkerIter<'a> {
@@ -215,7 +215,7 @@ impl<'a> Iterator for WorkerIter<'a> {
             Walk::All(rows) => rows.flatten().next(),
             Walk::WithRoom(rows) => rows.flatten().find(with_room),
             Walk::WithRoomAmong(places) => places
-                .filter_map(|place| self.rows.get(*place)?.as_ref())
+                .filter_map(|place| self.rows.get(*place as usize)?.as_ref())
                 .find(with_room),
         }
     }

@@ -9,8 +9,8 @@
 //!
 //! - All that a reader can ask stands in one immutable *snapshot*: the workers as rows of a table, and for each adapter the
 //!   slice of workers that have it. A call loads it once and answers from it, so every answer is of one instant.
-//! - A change is made on the snapshot *before* the current one, once nobody reads it any more: brought up to date by what the
-//!   last change touched, changed, and published. So it costs what it changes, and not a copy of everything.
+//! - A change is made on the snapshot *before* the current one, once nobody reads it any more: it takes the steps that the last
+//!   change took, and those of this one, and is published. So it costs what it changes, and not a copy of everything.
 //! - The map, a type parameter, says at which *place* of the table a worker stands. It is only ever a hint: the row at that
 //!   place says which worker it is of.
 //!
@@ -29,7 +29,7 @@
 //!
 //! # Invariants
 //!
-//! - A snapshot does not change while anybody can read it: the borrow checker sees to that, by `Arc::make_mut`.
+//! - A snapshot does not change while anybody can read it: the borrow checker sees to that, by `Arc::get_mut`.
 //! - In each snapshot, a worker is in the slice of an adapter exactly if that adapter is counted in its row.
 //! - A worker's place is in the map before the first snapshot that has the worker is published, and until after the first
 //!   one that has not; and it stays the same in between. So a reader that does not find a worker where the map says, in the

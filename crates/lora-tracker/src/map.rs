@@ -20,7 +20,7 @@ use worker_id::WorkerWithDpRank;
 
 /// What a map of workers stores: where in the table of a snapshot a worker stands. Opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerEntry(pub(crate) usize);
+pub struct WorkerEntry(pub(crate) u32);
 
 /// There is nothing to hand over.
 impl Retire for WorkerEntry {

@@ -2,21 +2,25 @@
 //!
 //! # Design
 //!
-//! Plain data, written by one thread while nobody reads it. A worker's row stays at its *place* for as long as the worker
-//! is there; vacant places are filled again. An adapter holds its workers in order, and beside each its place, so that the
-//! slots of all of them are found without a lookup.
+//! Plain data, written by one thread while nobody reads it, one [`Step`] at a time. A worker's row stays at its *place* for as
+//! long as the worker is there; vacant places are filled again. An adapter holds its workers in order, and beside each its
+//! place, so that the slots of all of them are found without a lookup.
 //!
 //! # Why
 //!
-//! - Adapters sit behind `Arc`s: two snapshots share all that has not changed between them, and a copy of a snapshot costs
-//!   by adapters and workers, not by pairs.
+//! - Adapters sit behind `Arc`s, so a copy of a snapshot costs by adapters and workers, not by pairs. What was copied is
+//!   shared until a step changes it, and a slice that is not shared is changed where it lies: to allocate a new one for each
+//!   event was most of an event where all workers have the adapter, and a third of it where eight have.
 //! - Workers and places are two slices, and not a slice of pairs, so that the first can be handed out as it is.
+//! - Names have their numbers in an index that keeps an order, and the same steps keep the same order. So a step that was
+//!   found by name is taken again by number.
 //!
 //! # Invariants
 //!
-//! - The totals are those of the rows. An adapter that no worker has is not in the index.
-//! - A row's count is that of the adapters whose slices have its worker. The writer keeps this one, over several calls.
+//! - The totals are those of the rows. A row's count is that of the adapters whose slices have its worker.
+//! - An adapter that no worker has is not in the index, but between its name and its first worker.
 
+use std::mem;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -61,16 +65,16 @@ pub struct WorkerSlots {
 
 impl WorkerSlots {
     /// Equal in all that a reader sees, the incarnation included, which `==` leaves out.
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.worker.same_incarnation(&other.worker) && self.slots == other.slots
     }
 }
 
 /// The workers that have an adapter, in order, each with its place.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Adapter {
-    workers: Box<[WorkerWithDpRank]>,
-    places: Box<[usize]>,
+    workers: Vec<WorkerWithDpRank>,
+    places: Vec<u32>,
 }
 
 impl Adapter {
@@ -78,7 +82,7 @@ impl Adapter {
         &self.workers
     }
 
-    pub(crate) fn places(&self) -> &[usize] {
+    pub(crate) fn places(&self) -> &[u32] {
         &self.places
     }
 
@@ -86,60 +90,64 @@ impl Adapter {
         self.workers.binary_search(worker).is_ok()
     }
 
-    /// The same with one worker more, unless it is there.
-    pub(crate) fn with(&self, worker: WorkerWithDpRank, place: usize) -> Option<Self> {
-        let at = self.workers.binary_search(&worker).err()?;
-        Some(Self {
-            workers: replaced(&self.workers, at, 0, Some(worker)),
-            places: replaced(&self.places, at, 0, Some(place)),
-        })
+    fn insert(&mut self, at: usize, worker: WorkerWithDpRank, place: u32) {
+        insert(&mut self.workers, at, worker);
+        insert(&mut self.places, at, place);
     }
 
-    /// The same with one worker less, if it is there.
-    pub(crate) fn without(&self, worker: &WorkerWithDpRank) -> Option<Self> {
-        let at = self.workers.binary_search(worker).ok()?;
-        Some(Self {
-            workers: replaced(&self.workers, at, 1, None),
-            places: replaced(&self.places, at, 1, None),
-        })
+    fn remove(&mut self, at: usize) {
+        remove(&mut self.workers, at);
+        remove(&mut self.places, at);
     }
 }
 
-/// `old` with `gone` items at `at` replaced by `new`, in one allocation of the right size.
-fn replaced<T: Copy>(old: &[T], at: usize, gone: usize, new: Option<T>) -> Box<[T]> {
-    let mut items = Vec::with_capacity(old.len() - gone + usize::from(new.is_some()));
-    items.extend_from_slice(&old[..at]);
-    items.extend(new);
-    items.extend_from_slice(&old[at + gone..]);
-    items.into_boxed_slice()
+/// Inserts, and takes an eighth more room where there is none, since there are two snapshots to hold it.
+fn insert<T>(items: &mut Vec<T>, at: usize, item: T) {
+    if items.len() == items.capacity() {
+        items.reserve_exact(items.len() / 8 + 1);
+    }
+    items.insert(at, item);
 }
 
-/// What a change has touched: where two snapshots, one a change older than the other, may differ.
-#[derive(Debug, Default)]
-pub(crate) struct Touched {
-    names: Vec<Arc<str>>,
-    places: Vec<usize>,
+fn remove<T>(items: &mut Vec<T>, at: usize) {
+    items.remove(at);
+    shrink(items.len(), items.capacity(), |room| items.shrink_to(room));
 }
 
-impl Touched {
-    /// Whether the two differ in what a reader sees.
-    pub(crate) fn tells_apart(&self, old: &Snapshot, new: &Snapshot) -> bool {
-        let row_differs = |place: &usize| match (old.row(*place), new.row(*place)) {
-            (Some(old), Some(new)) => !old.is(new),
-            (None, None) => false,
-            _ => true,
-        };
-        let adapter_differs = |name: &Arc<str>| old.adapters.get(name) != new.adapters.get(name);
-        self.places.iter().any(row_differs) || self.names.iter().any(adapter_differs)
-    }
+/// A write to a snapshot. Equal snapshots that take the same steps stay equal, the order of the index included.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// What stands at a place from now on.
+    Row(u32, Option<WorkerSlots>),
+    /// An adapter that no worker has had comes last in the index. Somebody loads it next.
+    Name(Arc<str>),
+    /// The worker at a place has an adapter, and is number `at` of those that have it.
+    Load(Pair),
+    /// The worker at a place, number `at` of those that have an adapter, has it no longer. If nobody else has, the last
+    /// adapter in the index takes its number.
+    Unload(Pair),
+    /// Vacant places at the end are cut off.
+    Trim,
+}
 
-    fn clear(&mut self) {
-        self.names.clear();
-        self.places.clear();
-        // A large batch leaves no large buffers behind.
-        self.names.shrink_to(64);
-        self.places.shrink_to(64);
+impl Step {
+    /// The place of the worker that it is about.
+    pub(crate) fn place(&self) -> Option<u32> {
+        match self {
+            Self::Row(place, _)
+            | Self::Load(Pair { place, .. })
+            | Self::Unload(Pair { place, .. }) => Some(*place),
+            Self::Name(_) | Self::Trim => None,
+        }
     }
+}
+
+/// An adapter, by its number in the index, and a worker of it, by its place and its number among those that have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) adapter: usize,
+    pub(crate) at: usize,
+    pub(crate) place: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -156,9 +164,14 @@ impl Snapshot {
         &self.rows
     }
 
+    /// What a copy of this copies: rows and adapters.
+    pub(crate) fn size(&self) -> usize {
+        self.rows.len() + self.adapters.len()
+    }
+
     #[inline]
-    pub(crate) fn row(&self, place: usize) -> Option<&WorkerSlots> {
-        self.rows.get(place)?.as_ref()
+    pub(crate) fn row(&self, place: u32) -> Option<&WorkerSlots> {
+        self.rows.get(place as usize)?.as_ref()
     }
 
     /// Where in the index an adapter is: good for this snapshot alone.
@@ -185,90 +198,74 @@ impl Snapshot {
             .map(|(name, adapter)| (name, &**adapter))
     }
 
+    /// Of an adapter the number, the name as all mention it, and where among its workers this one is, or would be.
+    pub(crate) fn search(
+        &self,
+        name: &str,
+        worker: &WorkerWithDpRank,
+    ) -> Option<(usize, &Arc<str>, Result<usize, usize>)> {
+        let (number, name, adapter) = self.adapters.get_full(name)?;
+        Some((number, name, adapter.workers.binary_search(worker)))
+    }
+
+    /// An adapter that a worker has, and its name as all mention it.
+    pub(crate) fn pair(&self, name: &str, worker: &WorkerWithDpRank) -> Option<(Pair, &Arc<str>)> {
+        let (adapter, name, Ok(at)) = self.search(name, worker)? else {
+            return None;
+        };
+        let place = *self.adapter_at(adapter)?.places.get(at)?;
+        Some((Pair { adapter, at, place }, name))
+    }
+
+    pub(crate) fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Row(place, row) => self.set_row(place as usize, row),
+            Step::Name(ref name) => {
+                self.adapters.insert(Arc::clone(name), Arc::default());
+            }
+            Step::Load(Pair { adapter, at, place }) => {
+                if let Some(row) = &mut self.rows[place as usize] {
+                    row.slots.loaded += 1;
+                    Arc::make_mut(&mut self.adapters[adapter]).insert(at, row.worker, place);
+                }
+            }
+            Step::Unload(Pair { adapter, at, place }) => {
+                if let Some(row) = &mut self.rows[place as usize] {
+                    row.slots.loaded -= 1;
+                }
+                let left = Arc::make_mut(&mut self.adapters[adapter]);
+                left.remove(at);
+                if left.workers.is_empty() {
+                    self.adapters.swap_remove_index(adapter);
+                    shrink(self.adapters.len(), self.adapters.capacity(), |room| {
+                        self.adapters.shrink_to(room);
+                    });
+                }
+            }
+            Step::Trim => self.trim(),
+        }
+    }
+
     /// Sets what stands at a place, and corrects the totals.
-    pub(crate) fn set_row(
-        &mut self,
-        place: usize,
-        row: Option<WorkerSlots>,
-        touched: &mut Touched,
-    ) {
+    fn set_row(&mut self, place: usize, row: Option<WorkerSlots>) {
         if place >= self.rows.len() {
             self.rows.resize_with(place + 1, || None);
         }
-        let old = std::mem::replace(&mut self.rows[place], row);
+        let old = mem::replace(&mut self.rows[place], row);
         let capacity = |row: Option<WorkerSlots>| {
             u64::from(row.and_then(|row| row.slots.capacity).unwrap_or(0))
         };
         self.total_slots = self.total_slots - capacity(old) + capacity(row);
         self.workers = self.workers - usize::from(old.is_some()) + usize::from(row.is_some());
-        touched.places.push(place);
     }
 
-    /// Changes who has an adapter, and answers with the name that all share who mention it; nothing if `change` declines. An
-    /// adapter that nobody has is taken out of the index.
-    pub(crate) fn change_adapter(
-        &mut self,
-        name: &Arc<str>,
-        change: impl FnOnce(&Adapter) -> Option<Adapter>,
-        touched: &mut Touched,
-    ) -> Option<Arc<str>> {
-        let name = match self.adapters.get_full_mut(&**name) {
-            None => {
-                let adapter = change(&Adapter::default())?;
-                self.put(Arc::clone(name), Some(Arc::new(adapter)));
-                Arc::clone(name)
-            }
-            Some((_, shared, slot)) => {
-                let adapter = change(slot)?;
-                let shared = Arc::clone(shared);
-                if adapter.workers.is_empty() {
-                    self.put(Arc::clone(&shared), None);
-                } else {
-                    *slot = Arc::new(adapter);
-                }
-                shared
-            }
-        };
-        touched.names.push(Arc::clone(&name));
-        Some(name)
-    }
-
-    fn put(&mut self, name: Arc<str>, adapter: Option<Arc<Adapter>>) {
-        if let Some(adapter) = adapter {
-            self.adapters.insert(name, adapter);
-        } else if self.adapters.swap_remove(&name).is_some() {
-            shrink(self.adapters.len(), self.adapters.capacity(), |room| {
-                self.adapters.shrink_to(room);
-            });
-        }
-    }
-
-    /// Cuts off vacant places at the end.
-    pub(crate) fn trim(&mut self) {
+    fn trim(&mut self) {
         while self.rows.last().is_some_and(Option::is_none) {
             self.rows.pop();
         }
         shrink(self.rows.len(), self.rows.capacity(), |room| {
             self.rows.shrink_to(room);
         });
-    }
-
-    /// Makes this snapshot, which is older, equal to `current`, which differs in what was `touched`.
-    pub(crate) fn catch_up(&mut self, current: &Self, touched: &mut Touched) {
-        self.generation = current.generation;
-        self.total_slots = current.total_slots;
-        self.workers = current.workers;
-        self.rows.resize_with(current.rows.len(), || None);
-        for &place in &touched.places {
-            if let Some(row) = self.rows.get_mut(place) {
-                *row = current.rows[place];
-            }
-        }
-        for name in touched.names.drain(..) {
-            let adapter = current.adapters.get(&name).cloned();
-            self.put(name, adapter);
-        }
-        touched.clear();
     }
 }
 

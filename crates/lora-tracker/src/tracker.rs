@@ -84,8 +84,9 @@ impl<M: LoraMap> LoraTracker<M> {
 
     /// Applies an event. True if anything is different after it.
     ///
-    /// Costs what it changes: the slice of each adapter it is about, and a row. Where an answer or a view is held since before
-    /// the last change, it also copies the table of workers and the index of adapters, once for each so held.
+    /// Costs what it changes: a move within the slice of each adapter it is about, and a row. Where an answer or a view is held
+    /// since before the last change, it also copies the table of workers and the index of adapters, once for each so held, and
+    /// the slices that it then changes.
     ///
     /// # Errors
     ///
@@ -147,7 +148,7 @@ impl<M: LoraMap> LoraTracker<M> {
         drop(context);
         drop(writer);
         // Subscribers and wakers are the user's code: no lock is held any more.
-        for disagreement in disagreements {
+        for disagreement in &disagreements {
             disagreement.tell();
         }
         #[cfg(feature = "tokio")]

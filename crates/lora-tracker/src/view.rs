@@ -11,7 +11,8 @@ use crate::snapshot::{Adapter, Snapshot, WorkerSlots};
 /// All adapters and workers at one instant. Clones are the same view.
 ///
 /// It is the snapshot that reads are answered from: to take one is a load and a count, at any size. While one is kept over two
-/// changes, the second of them copies the table of workers and the index of adapters; slices of workers are shared.
+/// changes, the second of them copies the table of workers and the index of adapters; slices of workers are shared, until an
+/// event changes one.
 ///
 /// With the feature `serde` it serializes as `generation`, `total_slots`, `workers` and `loras`, both in order.
 #[derive(Clone)]

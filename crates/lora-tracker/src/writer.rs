@@ -2,21 +2,27 @@
 //!
 //! # Design
 //!
-//! The writer keeps the current snapshot and, as a *spare*, the one before it. A change takes the spare, brings it up to
-//! date by what the last change touched, and goes on from there. `Arc::make_mut` copies the spare where somebody still
-//! reads it: once for each reader that holds an answer over two changes.
+//! The writer keeps the current snapshot and, as a *spare*, the one before it. A change takes the spare, lets it take the steps
+//! of the last change, which were logged, and goes on from there, logging its own. Where somebody still reads the spare, the
+//! change goes on from a copy of the current one instead.
 //!
 //! What only the writer asks (which adapters a worker has, whether its capacity was reported) is kept once, in records
 //! by place.
 //!
 //! # Why
 //!
-//! Replaying events on both snapshots was tried on paper: then every step has to be deterministic, and each is paid
-//! for twice. Copying the touched entries has no second run.
+//! - *Steps, not events, are replayed*: a step is a write to a known place, so a second run looks nothing up, decides
+//!   nothing and cannot come out differently.
+//! - *Copying what was touched* from the current snapshot was what stood here before. A slice was then shared by both
+//!   snapshots, and each event had to make a new one.
+//! - *A record is a plain list of names*: a worker has as many adapters as fit its memory, and to compare pointers along
+//!   such a list is faster than an ordered set, which reads names.
 //!
 //! # Invariants
 //!
-//! - Apart from what is touched, spare and current are equal.
+//! - The spare with the steps of the log is equal to the current snapshot, which is the published one. Where there is
+//!   no spare, the log means nothing.
+//! - The names of records are those of the index: the same pointers.
 //! - A worker's place is in the map before the publication that brings it, and until after the one that takes it away. A
 //!   worker that leaves and comes back within one change keeps its place.
 
@@ -30,25 +36,25 @@ use worker_id::WorkerWithDpRank;
 
 use crate::departed::Departed;
 use crate::map::{LoraSession, WorkerEntry};
-use crate::snapshot::{Adapter, Slots, Snapshot, Touched, WorkerSlots, shrink};
+use crate::snapshot::{Pair, Slots, Snapshot, Step, WorkerSlots, shrink};
 use crate::{LoraEvent, LoraInfo};
 
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     current: Arc<Snapshot>,
     spare: Option<Arc<Snapshot>>,
-    touched: Touched,
+    log: Vec<Step>,
     /// By place, as the rows of the snapshot.
     records: Vec<Record>,
     /// Places below the end of the table that nobody stands at.
-    vacant: BTreeSet<usize>,
+    vacant: BTreeSet<u32>,
     departed: Departed,
 }
 
 /// What only the writer asks of a worker.
 #[derive(Debug, Default)]
 struct Record {
-    adapters: BTreeSet<Arc<str>>,
+    adapters: Vec<Arc<str>>,
     /// The capacity as it was last reported; the row has the default where none was.
     reported: Option<u32>,
 }
@@ -86,7 +92,8 @@ pub(crate) struct Context<'a, S> {
 }
 
 impl Writer {
-    /// Makes a change, and publishes it unless nothing is different after it. Answers the new generation, if it did.
+    /// Makes a change and, unless it took no step, publishes it. Answers the new generation, if anything is different: steps
+    /// may cancel each other out.
     pub(crate) fn change<S: LoraSession>(
         &mut self,
         context: &Context<'_, S>,
@@ -95,11 +102,18 @@ impl Writer {
     ) -> Option<u64> {
         let spare = self.spare.take();
         let mut next = spare.unwrap_or_else(|| Arc::clone(&self.current));
-        let snapshot = Arc::make_mut(&mut next);
-        snapshot.catch_up(&self.current, &mut self.touched);
+        let snapshot = if let Some(spare) = Arc::get_mut(&mut next) {
+            self.log.iter().for_each(|step| spare.step(step));
+            spare.generation = self.current.generation;
+            spare
+        } else {
+            next = Arc::clone(&self.current);
+            Arc::make_mut(&mut next)
+        };
+        self.log.clear();
         let mut change = Change {
             snapshot,
-            touched: &mut self.touched,
+            log: &mut self.log,
             records: &mut self.records,
             vacant: &mut self.vacant,
             departed: &mut self.departed,
@@ -109,30 +123,39 @@ impl Writer {
         };
         act(&mut change);
 
+        if !change.left.is_empty() {
+            change.step(Step::Trim);
+        }
+
         let Change {
             snapshot,
-            touched,
+            log,
+            records,
             left,
             ..
         } = change;
-        snapshot.trim();
-        let changed = touched.tells_apart(&self.current, snapshot);
-        if changed {
-            snapshot.generation += 1;
-            context.published.publish(Arc::clone(&next));
-            self.spare = Some(mem::replace(&mut self.current, next));
-        } else {
+        if log.is_empty() {
             self.spare = Some(next);
+            return None;
         }
-        self.clean_up(&context.session, &left);
+        let changed = is_changed(&self.current, snapshot, log, records);
+        snapshot.generation += u64::from(changed);
+        context.published.publish(Arc::clone(&next));
+        let before = mem::replace(&mut self.current, next);
+        // Past this a copy is cheaper, and a large batch leaves no large log behind.
+        if self.log.len() <= self.current.size().max(64) {
+            self.spare = Some(before);
+        } else {
+            self.log = Vec::new();
+        }
+        if !left.is_empty() {
+            self.clean_up(&context.session, &left);
+        }
         changed.then_some(self.current.generation)
     }
 
     /// Frees the places of those that left, now that no reader can find them in a snapshot any more.
-    fn clean_up(&mut self, session: &impl LoraSession, left: &[(WorkerWithDpRank, usize)]) {
-        if left.is_empty() {
-            return;
-        }
+    fn clean_up(&mut self, session: &impl LoraSession, left: &[(WorkerWithDpRank, u32)]) {
         for (worker, place) in left {
             if self.current.row(*place).is_none() {
                 session.forget(worker);
@@ -140,7 +163,13 @@ impl Writer {
             }
         }
         let end = self.current.rows().len();
-        let _beyond = self.vacant.split_off(&end);
+        while self
+            .vacant
+            .last()
+            .is_some_and(|place| *place as usize >= end)
+        {
+            self.vacant.pop_last();
+        }
         self.records.truncate(end);
         shrink(end, self.records.capacity(), |room| {
             self.records.shrink_to(room);
@@ -148,17 +177,36 @@ impl Writer {
     }
 }
 
+/// Whether two snapshots differ in what a reader sees, of which the new one has taken these steps more.
+fn is_changed(old: &Snapshot, new: &Snapshot, log: &[Step], records: &[Record]) -> bool {
+    let mut places = log.iter().filter_map(Step::place);
+    places.any(|place| match (old.row(place), new.row(place)) {
+        (Some(old_row), Some(row)) => {
+            // As many adapters as before are the same ones, if it had all of them before.
+            let had = |name: &Arc<str>| old.pair(name, &row.worker).is_some();
+            !old_row.is(row) || !records[place as usize].adapters.iter().all(had)
+        }
+        (None, None) => false,
+        _ => true,
+    })
+}
+
+/// Whether what is said of a worker is said of the one that is there.
+fn speaks_of(worker: &WorkerWithDpRank, there: &WorkerWithDpRank) -> bool {
+    worker.incarnation().is_none() || worker.same_incarnation(there)
+}
+
 /// A change being made.
 pub(crate) struct Change<'a, S> {
     snapshot: &'a mut Snapshot,
-    touched: &'a mut Touched,
+    log: &'a mut Vec<Step>,
     records: &'a mut Vec<Record>,
-    vacant: &'a mut BTreeSet<usize>,
+    vacant: &'a mut BTreeSet<u32>,
     departed: &'a mut Departed,
     context: &'a Context<'a, S>,
     disagreements: &'a mut Vec<Disagreement>,
     /// Who left, and from where; some may be back.
-    left: Vec<(WorkerWithDpRank, usize)>,
+    left: Vec<(WorkerWithDpRank, u32)>,
 }
 
 impl<S: LoraSession> Change<'_, S> {
@@ -171,9 +219,7 @@ impl<S: LoraSession> Change<'_, S> {
                 }
             }
             LoraEvent::Unloaded { worker, name } => {
-                if let Some(place) = self.addressed(worker) {
-                    self.unload(place, name);
-                }
+                self.unload(worker, name);
             }
             LoraEvent::WorkerJoined { worker, capacity } => {
                 if let Some(place) = self.enter(worker) {
@@ -198,39 +244,40 @@ impl<S: LoraSession> Change<'_, S> {
             return;
         };
         let stay: BTreeSet<&str> = loras.iter().map(|lora| &*lora.name).collect();
-        let adapters = self.records[place].adapters.iter();
+        let adapters = self.record(place).adapters.iter();
         let gone: Vec<_> = adapters
             .filter(|name| !stay.contains(&***name))
             .cloned()
             .collect();
         for name in gone {
-            self.unload(place, &name);
+            self.unload(worker, &name);
         }
-        self.records[place].reported = None;
-        let default = self.context.default_capacity;
-        self.update(place, |slots| slots.capacity = default);
+        self.record(place).reported = None;
         self.report(place, capacity, None);
         for lora in loras {
             self.report(place, lora.max_gpu_lora_count, Some(&lora.name));
             self.load(place, &lora.name);
         }
+        if self.record(place).reported.is_none() {
+            self.set_capacity(place, self.context.default_capacity);
+        }
     }
 
     /// Where a worker stands, and which incarnation of it.
-    fn standing(&self, worker: &WorkerWithDpRank) -> Option<(usize, WorkerWithDpRank)> {
+    fn standing(&self, worker: &WorkerWithDpRank) -> Option<(u32, WorkerWithDpRank)> {
         let WorkerEntry(place) = self.context.session.find(worker)?;
         let row = self.snapshot.row(place)?;
         Some((place, row.worker))
     }
 
     /// The place of the worker that is spoken of, if that is the one that is there.
-    fn addressed(&self, worker: &WorkerWithDpRank) -> Option<usize> {
+    fn addressed(&self, worker: &WorkerWithDpRank) -> Option<u32> {
         let (place, there) = self.standing(worker)?;
-        (worker.incarnation().is_none() || worker.same_incarnation(&there)).then_some(place)
+        speaks_of(worker, &there).then_some(place)
     }
 
     /// The place of the worker that is spoken of, which is there from now on; nothing if it has departed.
-    fn enter(&mut self, worker: &WorkerWithDpRank) -> Option<usize> {
+    fn enter(&mut self, worker: &WorkerWithDpRank) -> Option<u32> {
         if let Some(place) = self.addressed(worker) {
             return Some(place);
         }
@@ -240,11 +287,12 @@ impl<S: LoraSession> Change<'_, S> {
         if let Some((place, _)) = self.standing(worker) {
             self.leave(place);
         }
-        Some(self.settle(worker))
+        self.settle(worker)
     }
 
-    fn settle(&mut self, worker: &WorkerWithDpRank) -> usize {
-        let end = self.snapshot.rows().len();
+    fn settle(&mut self, worker: &WorkerWithDpRank) -> Option<u32> {
+        // There is no memory for so many that this fails.
+        let end = u32::try_from(self.snapshot.rows().len()).ok()?;
         let place = match self.context.session.find(worker) {
             // It has left within this change.
             Some(WorkerEntry(place)) if place < end => place,
@@ -262,21 +310,24 @@ impl<S: LoraSession> Change<'_, S> {
             worker: *worker,
             slots,
         };
-        self.snapshot.set_row(place, Some(row), self.touched);
-        if self.records.len() <= place {
-            self.records.resize_with(place + 1, Record::default);
+        self.step(Step::Row(place, Some(row)));
+        if self.records.len() <= place as usize {
+            self.records
+                .resize_with(place as usize + 1, Record::default);
         }
-        place
+        Some(place)
     }
 
-    fn leave(&mut self, place: usize) {
+    fn leave(&mut self, place: u32) {
         let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
-        for name in mem::take(&mut self.records[place]).adapters {
-            self.take_from(&name, &worker);
+        for name in mem::take(self.record(place)).adapters {
+            if let Some((pair, _)) = self.snapshot.pair(&name, &worker) {
+                self.step(Step::Unload(pair));
+            }
         }
-        self.snapshot.set_row(place, None, self.touched);
+        self.step(Step::Row(place, None));
         self.left.push((worker, place));
         self.depart(&worker);
     }
@@ -285,38 +336,45 @@ impl<S: LoraSession> Change<'_, S> {
         self.departed.remember(worker, || self.context.clock.now());
     }
 
-    fn load(&mut self, place: usize, name: &Arc<str>) {
+    fn load(&mut self, place: u32, name: &Arc<str>) {
         let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
             return;
         };
-        let with = |adapter: &Adapter| adapter.with(worker, place);
-        if let Some(name) = self.snapshot.change_adapter(name, with, self.touched) {
-            self.records[place].adapters.insert(name);
-            self.update(place, |slots| slots.loaded += 1);
-        }
+        let (adapter, name, at) = match self.snapshot.search(name, &worker) {
+            Some((_, _, Ok(_))) => return,
+            Some((adapter, name, Err(at))) => (adapter, Arc::clone(name), at),
+            None => {
+                let last = self.snapshot.adapters().len();
+                self.step(Step::Name(Arc::clone(name)));
+                (last, Arc::clone(name), 0)
+            }
+        };
+        self.step(Step::Load(Pair { adapter, at, place }));
+        self.record(place).adapters.push(name);
     }
 
-    fn unload(&mut self, place: usize, name: &Arc<str>) {
-        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
+    fn unload(&mut self, worker: &WorkerWithDpRank, name: &str) {
+        let Some((pair, name)) = self.snapshot.pair(name, worker) else {
             return;
         };
-        if self.records[place].adapters.remove(name) {
-            self.take_from(name, &worker);
-            self.update(place, |slots| slots.loaded -= 1);
+        let there = self.snapshot.row(pair.place);
+        if !there.is_some_and(|row| speaks_of(worker, &row.worker)) {
+            return;
         }
-    }
-
-    fn take_from(&mut self, name: &Arc<str>, worker: &WorkerWithDpRank) {
-        let without = |adapter: &Adapter| adapter.without(worker);
-        let _ = self.snapshot.change_adapter(name, without, self.touched);
+        let held = &mut self.records[pair.place as usize].adapters;
+        if let Some(number) = held.iter().position(|held| Arc::ptr_eq(held, name)) {
+            held.swap_remove(number);
+            shrink(held.len(), held.capacity(), |room| held.shrink_to(room));
+        }
+        self.step(Step::Unload(pair));
     }
 
     /// Takes a capacity that was said, if one was: by an adapter, or by the worker itself.
-    fn report(&mut self, place: usize, said: Option<u32>, by: Option<&Arc<str>>) {
+    fn report(&mut self, place: u32, said: Option<u32>, by: Option<&Arc<str>>) {
         let Some(now) = said else {
             return;
         };
-        let before = self.records[place].reported.replace(now);
+        let before = self.record(place).reported.replace(now);
         if before == Some(now) {
             return;
         }
@@ -328,13 +386,23 @@ impl<S: LoraSession> Change<'_, S> {
                 now,
             });
         }
-        self.update(place, |slots| slots.capacity = Some(now));
+        self.set_capacity(place, Some(now));
     }
 
-    fn update(&mut self, place: usize, change: impl FnOnce(&mut Slots)) {
-        if let Some(mut row) = self.snapshot.row(place).copied() {
-            change(&mut row.slots);
-            self.snapshot.set_row(place, Some(row), self.touched);
+    fn set_capacity(&mut self, place: u32, capacity: Option<u32>) {
+        if let Some(mut row) = self.snapshot.row(place).copied()
+            && mem::replace(&mut row.slots.capacity, capacity) != capacity
+        {
+            self.step(Step::Row(place, Some(row)));
         }
+    }
+
+    fn record(&mut self, place: u32) -> &mut Record {
+        &mut self.records[place as usize]
+    }
+
+    fn step(&mut self, step: Step) {
+        self.snapshot.step(&step);
+        self.log.push(step);
     }
 }

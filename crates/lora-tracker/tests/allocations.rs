@@ -1,10 +1,11 @@
-//! No read allocates, on any map.
+//! No read allocates, on any map, nor an event once there is room for what it adds.
 #![cfg(not(inflight_loom))]
 
 mod backends;
 
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use alloc_count::{CountingAllocator, assert_no_alloc};
 use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker};
@@ -13,7 +14,7 @@ use worker_id::WorkerWithDpRank;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-backends::on_every_backend! { reads_allocate_nothing }
+backends::on_every_backend! { reads_allocate_nothing, events_allocate_nothing }
 
 const WORKERS: u64 = 200;
 
@@ -65,4 +66,37 @@ fn reads_allocate_nothing<M: LoraMap + Default>() {
         });
     }));
     assert!(planted.is_err(), "a planted allocation goes unnoticed");
+}
+
+fn events_allocate_nothing<M: LoraMap + Default>() {
+    let tracker = LoraTracker::<M>::default();
+    let [name, other]: [Arc<str>; 2] = ["all", "other"].map(Arc::from);
+    let toggle = |id| {
+        let worker = WorkerWithDpRank::from_worker_id(id);
+        let lora = LoraInfo::new(Arc::clone(&name), Some(4));
+        assert_eq!(tracker.apply(LoraEvent::Loaded { worker, lora }), Ok(true));
+        let name = Arc::clone(&name);
+        let unloaded = LoraEvent::Unloaded { worker, name };
+        assert_eq!(tracker.apply(unloaded), Ok(true));
+    };
+    for id in 0..WORKERS {
+        for name in [&name, &other] {
+            let worker = WorkerWithDpRank::from_worker_id(id);
+            let lora = LoraInfo::new(Arc::clone(name), Some(4));
+            // Every other worker is to load the adapter that is toggled.
+            if id % 2 == 0 || Arc::ptr_eq(name, &other) {
+                tracker.apply(LoraEvent::Loaded { worker, lora }).unwrap();
+            }
+        }
+    }
+    let all = || (1..WORKERS).step_by(2).for_each(toggle);
+    all();
+    assert_no_alloc(all);
+
+    let planted = catch_unwind(AssertUnwindSafe(|| {
+        // Whoever holds an answer over two changes has the second copy what it changes.
+        let _held = tracker.loaded_workers("all");
+        assert_no_alloc(all);
+    }));
+    assert!(planted.is_err(), "a copy goes unnoticed");
 }

@@ -245,10 +245,13 @@ fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
     names
 }
 
-/// Each operation as usual, with each of its arms. What varies a factor has a slash in its name.
+/// Each operation as usual, with each of its arms. What varies a factor has a slash in its name: of those, the sizes of a
+/// fleet are counted too, since what does not grow with them shows in instructions, to the last one.
 fn pairs(scenarios: &[Scenario]) -> Vec<(&str, &str)> {
-    let usual = scenarios.iter().filter(|each| !each.name.contains('/'));
-    usual
+    let counted = scenarios
+        .iter()
+        .filter(|each| !each.name.contains('/') || each.name.contains("/workers="));
+    counted
         .flat_map(|each| {
             let arms = each.arms.iter().filter(|arm| is_measured(arm.role));
             arms.map(|arm| (each.name.as_str(), arm.name.as_str()))
