@@ -50,6 +50,18 @@ impl ReferenceSessions {
         Some(entry.worker)
     }
 
+    /// How many sessions there are, run out or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
     /// Removes what has run out, shard by shard.
     pub fn reap(&self) {
         let now = Instant::now();
