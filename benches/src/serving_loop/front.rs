@@ -4,8 +4,8 @@ use std::future::ready;
 use std::sync::Arc;
 
 use affinity::{
-    EntryKey, Lease, MemoryStore, MemoryStoreConfig, RouteError, SessionEntry, SessionRef,
-    StickySessionRouter,
+    Lease, MemoryStore, MemoryStoreConfig, RouteError, SessionEntry, SessionFingerprint,
+    SessionRef, StickySessionRouter,
 };
 use anyhow::Result;
 use lora_tracker::{LoraEvent, LoraInfo, LoraTracker, TrackerConfig, WorkerSlots};
@@ -39,7 +39,7 @@ impl Router for Upstream {
 const CLASSES: [RouterClass; 2] = [RouterClass::HttpRegular, RouterClass::HttpPd];
 
 type Phases = PhaseRouter<AnyMap<RequestKey, PhaseEntry>>;
-type Sessions = MemoryStore<AnyMap<EntryKey, SessionEntry>>;
+type Sessions = MemoryStore<AnyMap<SessionFingerprint, SessionEntry>>;
 type Loras = LoraTracker<AnyMap<WorkerWithDpRank, lora_tracker::WorkerEntry>>;
 type RouterMaps = (
     AnyMap<RouterId, RouterEntry<Upstream>>,

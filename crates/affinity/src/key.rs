@@ -4,19 +4,16 @@
 //!
 //! [`SessionRef`] borrows its parts and is what lookups take. [`SessionKey`] owns one text of all of them, in the one
 //! canonical form that there is: four ASCII characters that say which parts there are and how long, then tenant, model and
-//! session. A map is searched by what both have in common, [`AnyKey`], so that nothing is allocated: a key with no scope is
-//! hashed and compared in place, as the one text that it is, and one with a scope comes apart into [`Parts`].
+//! session. Both come apart into [`Parts`], which are hashed and ordered without making the text, so that a lookup
+//! allocates nothing.
 //!
 //! # Why
 //!
 //! - *Lengths, not separators*: a session id comes from a client, and may have any character in it. With separators it
 //!   could name another tenant's scope.
 //! - *One text, not four*: a key is one allocation, and as short as a text of its id alone in most allocators.
-//! - *In place, not in parts*: every key in parts is three slices to hash and three to compare, of which mostly two are
-//!   empty. A hit took 160 instructions more for that, and, where an empty slice had the address of nothing, more time than
-//!   all the rest: `memcmp` of no bytes may load from that address under a mask, which some processors do in microcode. So
-//!   an absent part has an address that there is, see `SessionRef::parts`.
-//! - *The text, not a fingerprint of it*: whoever hears of an expired session wants its name.
+//! - *A name, not only its fingerprint*: maps are searched by fingerprints, see `fingerprint.rs`, but whoever hears of an
+//!   expired session wants its name.
 //!
 //! # Invariants
 //!
@@ -137,19 +134,14 @@ impl<'a> SessionRef<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn parts(&self) -> Parts<'a> {
         let leg = match self.leg {
             None => 0,
             Some(Leg::Prefill) => 1,
             Some(Leg::Decode) => 2,
         };
-        // Of an absent part, a place in memory that there is: `memcmp` of nothing may still load from it, under a mask, and
-        // from an address of nothing that takes a processor longer than the rest of a lookup.
-        let none = &self.session.as_bytes()[..0];
-        let bytes = |part: Option<&'a str>| match part {
-            Some(part) if !part.is_empty() => part.as_bytes(),
-            _ => none,
-        };
+        let bytes = |part: Option<&'a str>| part.unwrap_or("").as_bytes();
         Parts {
             shape: spread(leg | shape_of(self.tenant) << TENANT | shape_of(self.model) << MODEL),
             tenant: bytes(self.tenant),
@@ -159,17 +151,7 @@ impl<'a> SessionRef<'a> {
     }
 }
 
-/// A key to look up by: a borrowed one, or an entry's text.
-///
-/// The common key has no scope, and is asked for in two registers; one with a scope is taken apart.
-pub(crate) trait AnyKey {
-    /// The session of a key with no tenant, model or leg.
-    fn plain(&self) -> Option<&[u8]>;
-
-    fn parts(&self) -> Parts<'_>;
-}
-
-/// A key, taken apart: the one form that is ordered and written.
+/// A key, taken apart: the one form that is hashed, ordered and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {
     shape: u32,
@@ -209,15 +191,6 @@ fn shape_of_text(text: &[u8]) -> u32 {
         .map_or(0, |shape| u32::from_le_bytes(*shape))
 }
 
-/// The session in a text of no scope, whose shape is 0.
-#[inline]
-pub(crate) fn plain_text(text: &[u8]) -> Option<&[u8]> {
-    match text.split_first_chunk::<SHAPE_LEN>() {
-        Some(([0, 0, 0, 0], session)) => Some(session),
-        _ => None,
-    }
-}
-
 impl<'a> Parts<'a> {
     /// Of what [`write`](Self::write) wrote.
     ///
@@ -255,72 +228,15 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl AnyKey for SessionRef<'_> {
-    #[inline]
-    fn plain(&self) -> Option<&[u8]> {
-        let plain = self.tenant.is_none() && self.model.is_none() && self.leg.is_none();
-        plain.then_some(self.session.as_bytes())
-    }
-
-    fn parts(&self) -> Parts<'_> {
-        self.parts()
-    }
-}
-
-/// Asks no more than it takes, and small enough to be compiled into every map's search.
-impl PartialEq for dyn AnyKey + '_ {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        match (self.plain(), other.plain()) {
-            (Some(one), Some(other)) => one == other,
-            (None, None) => same_parts(self, other),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for dyn AnyKey + '_ {}
-
-#[inline(never)]
-fn same_parts(one: &(dyn AnyKey + '_), other: &(dyn AnyKey + '_)) -> bool {
-    one.parts() == other.parts()
-}
-
-impl Hash for dyn AnyKey + '_ {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self, state);
-    }
-}
-
-impl PartialOrd for dyn AnyKey + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for dyn AnyKey + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.parts().cmp(&other.parts())
-    }
-}
-
-/// The session alone; where there is a scope, the shape first, which says the lengths of all that follow. So no two keys
-/// hash the same sequence.
-#[inline]
-pub(crate) fn hash<H: Hasher>(key: &(impl AnyKey + ?Sized), state: &mut H) {
-    if let Some(session) = key.plain() {
-        state.write(session);
-    } else {
-        key.parts().hash(state);
-    }
-}
-
+/// As the canonical text: the shape first, which says the lengths of all that follow. So no two keys hash the same bytes.
 impl Hash for Parts<'_> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u32(self.shape);
+        state.write(&self.shape.to_le_bytes());
         for part in [self.tenant, self.model, self.session] {
-            state.write(part);
+            if !part.is_empty() {
+                state.write(part);
+            }
         }
     }
 }
@@ -377,7 +293,7 @@ impl<'a> From<&'a SessionKey> for SessionRef<'a> {
 impl Hash for SessionRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self, state);
+        self.parts().hash(state);
     }
 }
 

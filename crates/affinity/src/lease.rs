@@ -5,27 +5,33 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::entry::SessionEntry;
-use crate::time::Time;
+use crate::fingerprint::SessionFingerprint;
 use crate::{Binding, StoreError};
 
+/// Where leases are given back: what a store and its leases share.
+pub(crate) trait Lessor: Send + Sync {
+    /// Takes a lease of binding `generation` back, if that has not ended.
+    fn give_back(&self, at: &SessionFingerprint, generation: u64);
+}
+
 /// A turn in flight: while this is held its binding does not run out, and when it is dropped the binding's time to live
-/// begins anew. From [`MemoryStore::acquire`](crate::MemoryStore::acquire); may move between threads, and outlive the
-/// store.
+/// begins anew. From [`MemoryStore::acquire`](crate::MemoryStore::acquire); may move between threads. One that outlives
+/// the store keeps its map in memory.
 ///
-/// Taking and dropping one are each a compare-and-swap on the entry's own word.
+/// Taking and dropping one are each a lookup and a compare-and-swap on the entry's own word, and one on a reference count
+/// that the leases of a store share.
 #[must_use = "a lease ends when it is dropped"]
 pub struct Lease {
-    entry: SessionEntry,
-    time: Arc<Time>,
+    lessor: Arc<dyn Lessor>,
+    at: SessionFingerprint,
     binding: Binding,
 }
 
 impl Lease {
-    pub(crate) fn new(entry: SessionEntry, time: Arc<Time>, binding: Binding) -> Self {
+    pub(crate) fn new(lessor: Arc<dyn Lessor>, at: SessionFingerprint, binding: Binding) -> Self {
         Self {
-            entry,
-            time,
+            lessor,
+            at,
             binding,
         }
     }
@@ -38,16 +44,15 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.entry.release(self.time.moment());
+        self.lessor.give_back(&self.at, self.binding.generation);
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("key", &self.entry.key())
             .field("binding", &self.binding)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,9 @@
-//! What a store knows of its entries beside the map: in which order they run out, and which belong together.
+//! What a store knows of its sessions beside the map: in which order they run out, and which belong together.
 //!
 //! # Design
 //!
-//! Two ordered sets under one lock, which every write of the store takes and no hit does.
+//! Two ordered sets of records under one lock, which every write of the store takes and no hit does. The entries' words are
+//! none of its business: whoever writes looks at them, and says here what they came to.
 //!
 //! - `due`: by a deadline that each entry had when it was last looked at. A refresh does not come here: the true
 //!   deadline can only be later. When the noted one has come, a *look* at the entry either ends it or notes its deadline
@@ -28,9 +29,9 @@
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use crate::entry::{EntryKey, Moment, SessionEntry, State};
-use crate::key::AnyKey;
-use crate::{Binding, SessionRef};
+use crate::SessionRef;
+use crate::entry::{Moment, State};
+use crate::record::Record;
 
 /// The most entries that are looked at in one go, with the lock held.
 pub(crate) const BITE: usize = 256;
@@ -39,32 +40,17 @@ pub(crate) const BITE: usize = 256;
 pub(crate) struct Ledger {
     fresh: Due,
     used: Due,
-    sessions: BTreeSet<EntryKey>,
+    sessions: BTreeSet<Record>,
     generation: u64,
 }
 
-type Due = BTreeSet<(u64, EntryKey)>;
+type Due = BTreeSet<(u64, Record)>;
 
-fn key_of(entry: &SessionEntry) -> EntryKey {
-    entry.clone().into()
-}
-
-/// What a look at an entry has come to.
+/// Whom an eviction should end.
 #[derive(Debug)]
-pub(crate) enum Look {
-    /// Its time was up, and it was ended.
-    RunOut(Binding),
-    /// It holds, and its deadline is noted anew.
-    Holds,
-    /// It had ended.
-    Ended,
-}
-
-/// What an attempt to evict has come to.
-#[derive(Debug)]
-pub(crate) enum Eviction {
-    /// This one was ended.
-    Of(SessionEntry, Binding),
+pub(crate) enum Oldest {
+    /// This one, if it still has this deadline.
+    Is(Record, u64),
     /// None was found in a bite; another bite may find one.
     NotYet,
     /// There is none to be found: all are in use at this moment.
@@ -81,131 +67,118 @@ impl Ledger {
         self.generation
     }
 
-    pub(crate) fn add(&mut self, entry: &SessionEntry, deadline: u64) {
-        self.sessions.insert(key_of(entry));
-        self.note(entry, deadline, false);
+    pub(crate) fn add(&mut self, record: &Record, deadline: u64) {
+        self.sessions.insert(record.clone());
+        self.note(record, deadline, false);
     }
 
-    pub(crate) fn remove(&mut self, entry: &SessionEntry) {
-        let key = key_of(entry);
-        self.sessions.remove(&key);
-        self.unnote(key);
+    pub(crate) fn remove(&mut self, record: &Record) {
+        self.sessions.remove(record);
+        self.unnote(record);
     }
 
-    fn note(&mut self, entry: &SessionEntry, deadline: u64, used: bool) {
-        entry.set_place(deadline << 1 | u64::from(used));
-        let due = if used {
+    /// Notes the deadline of an entry anew, as a look at it has found it.
+    pub(crate) fn looked(&mut self, record: &Record, deadline: u64, used: bool) {
+        self.unnote(record);
+        self.note(record, deadline, used);
+    }
+
+    fn note(&mut self, record: &Record, deadline: u64, used: bool) {
+        record.set_place(deadline << 1 | u64::from(used));
+        self.due_of(used).insert((deadline, record.clone()));
+    }
+
+    fn unnote(&mut self, record: &Record) {
+        let place = record.place();
+        self.due_of(place & 1 == 1)
+            .remove(&(place >> 1, record.clone()));
+    }
+
+    fn due_of(&mut self, used: bool) -> &mut Due {
+        if used {
             &mut self.used
         } else {
             &mut self.fresh
-        };
-        due.insert((deadline, key_of(entry)));
-    }
-
-    fn unnote(&mut self, key: EntryKey) {
-        let place = key.entry().place();
-        let due = if place & 1 == 1 {
-            &mut self.used
-        } else {
-            &mut self.fresh
-        };
-        due.remove(&(place >> 1, key));
+        }
     }
 
     /// An entry that may have run out by `now`: everything that has is found so.
-    pub(crate) fn due(&self, now: u64) -> Option<SessionEntry> {
+    pub(crate) fn due(&self, now: u64) -> Option<Record> {
         [&self.fresh, &self.used]
             .into_iter()
             .filter_map(|due| due.first())
             .find(|(noted, _)| *noted <= now)
-            .map(|(_, key)| key.entry().clone())
+            .map(|(_, record)| record.clone())
     }
 
-    /// Ends an entry that has run out, and notes the deadline of one that has not.
-    pub(crate) fn look(&mut self, entry: &SessionEntry, moment: Moment) -> Look {
-        match entry.end_if_run_out(moment) {
-            Ok(binding) => Look::RunOut(binding),
-            Err(State::Live {
-                deadline,
-                refreshed,
-                ..
-            }) => {
-                self.unnote(key_of(entry));
-                self.note(entry, deadline, refreshed);
-                Look::Holds
-            }
-            Err(State::RunOut | State::Ended) => Look::Ended,
-        }
-    }
-
-    /// Ends an entry that has been idle long, as [`EvictOldestIdle`](crate::WhenFull::EvictOldestIdle) says. Called where
-    /// none is [due](Self::due).
-    pub(crate) fn evict(&mut self, moment: Moment) -> Eviction {
-        let mut oldest: Option<(u64, SessionEntry)> = None;
+    /// Finds an entry that has been idle long, as [`EvictOldestIdle`](crate::WhenFull::EvictOldestIdle) says. Called where
+    /// none is [due](Self::due); `state` looks at an entry.
+    pub(crate) fn oldest_idle(
+        &mut self,
+        moment: Moment,
+        state: impl Fn(&Record) -> State,
+    ) -> Oldest {
+        let mut oldest: Option<(u64, Record)> = None;
         for _ in 0..BITE {
-            let Some((noted, key)) = self.fresh.first().or_else(|| self.used.first()) else {
+            let Some((noted, record)) = self.fresh.first().or_else(|| self.used.first()) else {
                 break;
             };
-            let (noted, entry) = (*noted, key.entry().clone());
+            let (noted, record) = (*noted, record.clone());
             let State::Live {
                 deadline,
                 refreshed,
                 leased,
-            } = entry.state(moment)
+            } = state(&record)
             else {
-                return Eviction::NotYet;
+                return Oldest::NotYet;
             };
             let known = !refreshed || self.fresh.is_empty();
             if known && leased && noted >= moment.deadline {
                 // All that follow are in use at this moment; some perhaps not by a turn in flight.
-                let mut used = self.used.iter().take(BITE).map(|(_, key)| key.entry());
-                oldest = used.find_map(|entry| Some((entry.idle_since(moment)?, entry.clone())));
-                if oldest.is_none() {
-                    return Eviction::AllInUse;
-                }
-                break;
+                let mut used = self.used.iter().take(BITE).map(|(_, record)| record);
+                let idle = used.find_map(|record| match state(record) {
+                    State::Live {
+                        deadline,
+                        leased: false,
+                        ..
+                    } => Some(Oldest::Is(record.clone(), deadline)),
+                    _ => None,
+                });
+                return idle.unwrap_or(Oldest::AllInUse);
             }
             if known && !leased && noted == deadline {
-                oldest = Some((deadline, entry));
-                break;
+                return Oldest::Is(record, deadline);
             }
-            self.unnote(key_of(&entry));
-            self.note(&entry, deadline, true);
+            self.looked(&record, deadline, true);
             if !leased && oldest.as_ref().is_none_or(|(least, _)| deadline < *least) {
-                oldest = Some((deadline, entry));
+                oldest = Some((deadline, record));
             }
         }
-        let ended = oldest.and_then(|(deadline, entry)| {
-            let binding = entry.end_if_idle_since(deadline)?;
-            Some((entry, binding))
-        });
-        ended.map_or(Eviction::NotYet, |(entry, binding)| {
-            Eviction::Of(entry, binding)
+        oldest.map_or(Oldest::NotYet, |(deadline, record)| {
+            Oldest::Is(record, deadline)
         })
     }
 
     /// Up to a bite of entries of one session, in whatever scope.
-    pub(crate) fn of_session(&self, tenant: Option<&str>, session: &str) -> Vec<SessionEntry> {
+    pub(crate) fn of_session(&self, tenant: Option<&str>, session: &str) -> Vec<Record> {
         let first = SessionRef {
             tenant,
             ..SessionRef::new(session)
         };
-        let owner = first.parts().owner();
-        let first: &dyn AnyKey = &first;
+        let first = Record::new(&first.parts());
         self.sessions
-            .range::<dyn AnyKey, _>((Included(first), Unbounded))
-            .map(EntryKey::entry)
-            .take_while(|entry| entry.parts().owner() == owner)
+            .range((Included(&first), Unbounded))
+            .take_while(|record| record.parts().owner() == first.parts().owner())
             .take(BITE)
             .cloned()
             .collect()
     }
 
     /// A bite of all entries, in order, after this one.
-    pub(crate) fn after(&self, last: Option<&EntryKey>) -> Vec<EntryKey> {
+    pub(crate) fn after(&self, last: Option<&Record>) -> Vec<Record> {
         let from = last.map_or(Unbounded, Excluded);
         self.sessions
-            .range::<EntryKey, _>((from, Unbounded))
+            .range((from, Unbounded))
             .take(BITE)
             .cloned()
             .collect()

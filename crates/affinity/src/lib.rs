@@ -30,12 +30,14 @@ mod config;
 pub mod conformance;
 mod entry;
 mod error;
+mod fingerprint;
 mod flight;
 mod key;
 mod lease;
 mod ledger;
 mod map;
 mod memory;
+mod record;
 mod router;
 mod store;
 #[cfg(feature = "tokio")]
@@ -55,8 +57,9 @@ pub use crate::sweeper::FINEST_TICK;
 pub use crate::{
     binding::{Binding, BindingKind, ExpireCause, Expired, Written},
     config::{ConfigError, MemoryStoreConfig, WhenFull},
-    entry::{EntryKey, SessionEntry},
+    entry::SessionEntry,
     error::StoreError,
+    fingerprint::SessionFingerprint,
     key::{Leg, SessionKey, SessionRef},
     lease::{Lease, LeaseError},
     map::{DefaultSessionMap, SessionMap, SessionMapSession, StateMapSession},

@@ -12,19 +12,18 @@
 
 use state_map::{DefaultMap, MapSession, StateMap};
 
-use crate::SessionRef;
-use crate::entry::{EntryKey, SessionEntry};
-use crate::key::AnyKey;
+use crate::entry::SessionEntry;
+use crate::fingerprint::SessionFingerprint;
 
 /// A map from sessions to their pins, to build a [`MemoryStore`](crate::MemoryStore) on.
 ///
-/// Any `state_map::StateMap` from [`EntryKey`] to [`SessionEntry`] is one. For a map of your own, implement this and
+/// It owns what it needs, since a lease may outlive its store. Any `state_map::StateMap` from [`SessionFingerprint`] to [`SessionEntry`] is one. For a map of your own, implement this and
 /// [`SessionMapSession`], whose documentation is the contract.
 #[diagnostic::on_unimplemented(
     message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `SessionMap`"
 )]
-pub trait SessionMap: Send + Sync {
+pub trait SessionMap: Send + Sync + 'static {
     /// See [`SessionMapSession`].
     type Session<'a>: SessionMapSession
     where
@@ -39,17 +38,17 @@ pub trait SessionMap: Send + Sync {
 /// A store changes its map under a lock of its own: no two calls of `put` and `evict` race with each other, only with
 /// `find`.
 pub trait SessionMapSession {
-    /// Calls `f` with the entry of `key`, at most once.
-    fn find<R>(&self, key: SessionRef<'_>, f: impl FnOnce(&SessionEntry) -> R) -> Option<R>;
+    /// Calls `f` with the entry at `at`, at most once.
+    fn find<R>(&self, at: &SessionFingerprint, f: impl FnOnce(&SessionEntry) -> R) -> Option<R>;
 
-    /// Stores `entry`, whose key is absent.
-    fn put(&self, key: EntryKey, entry: SessionEntry);
+    /// Stores `entry` at `at`, where there is none.
+    fn put(&self, at: SessionFingerprint, entry: SessionEntry);
 
-    /// Removes the entry of `key`.
-    fn evict(&self, key: &EntryKey);
+    /// Removes the entry at `at`.
+    fn evict(&self, at: &SessionFingerprint);
 }
 
-impl<M: StateMap<Key = EntryKey, Value = SessionEntry>> SessionMap for M {
+impl<M: StateMap<Key = SessionFingerprint, Value = SessionEntry> + 'static> SessionMap for M {
     type Session<'a>
         = StateMapSession<M::Session<'a>>
     where
@@ -65,39 +64,40 @@ impl<M: StateMap<Key = EntryKey, Value = SessionEntry>> SessionMap for M {
 #[derive(Debug)]
 pub struct StateMapSession<S>(S);
 
-impl<S: MapSession<Key = EntryKey, Value = SessionEntry>> SessionMapSession for StateMapSession<S> {
+impl<S: MapSession<Key = SessionFingerprint, Value = SessionEntry>> SessionMapSession
+    for StateMapSession<S>
+{
     #[inline]
-    fn find<R>(&self, key: SessionRef<'_>, f: impl FnOnce(&SessionEntry) -> R) -> Option<R> {
-        let key: &dyn AnyKey = &key;
-        self.0.read(key, f)
+    fn find<R>(&self, at: &SessionFingerprint, f: impl FnOnce(&SessionEntry) -> R) -> Option<R> {
+        self.0.read(at, f)
     }
 
-    fn put(&self, key: EntryKey, entry: SessionEntry) {
+    fn put(&self, at: SessionFingerprint, entry: SessionEntry) {
         // Occupied it is not: the store evicts first, and nobody else puts anything.
-        let _ = self.0.insert_if_absent(key, entry, |_| ());
+        let _ = self.0.insert_if_absent(at, entry, |_| ());
     }
 
-    fn evict(&self, key: &EntryKey) {
-        let _ = self.0.remove(key);
+    fn evict(&self, at: &SessionFingerprint) {
+        let _ = self.0.remove(at);
     }
 }
 
 /// The map of a store that names none: DashMap where that feature is on, else papaya, else scc, else the locked map.
 /// With none of them it stands for nothing, and using it is an error that says so.
-pub type DefaultSessionMap = DefaultMap<EntryKey, SessionEntry>;
+pub type DefaultSessionMap = DefaultMap<SessionFingerprint, SessionEntry>;
 
 /// Sessions on DashMap.
 #[cfg(feature = "dashmap")]
-pub type DashMapSessions = state_map::DashMapBackend<EntryKey, SessionEntry>;
+pub type DashMapSessions = state_map::DashMapBackend<SessionFingerprint, SessionEntry>;
 
 /// Sessions on papaya.
 #[cfg(feature = "papaya")]
-pub type PapayaSessions = state_map::PapayaBackend<EntryKey, SessionEntry>;
+pub type PapayaSessions = state_map::PapayaBackend<SessionFingerprint, SessionEntry>;
 
 /// Sessions on scc.
 #[cfg(feature = "scc")]
-pub type SccSessions = state_map::SccBackend<EntryKey, SessionEntry>;
+pub type SccSessions = state_map::SccBackend<SessionFingerprint, SessionEntry>;
 
 /// Sessions on one locked `HashMap`, the baseline of the decision records.
 #[cfg(feature = "rwlock")]
-pub type RwLockSessions = state_map::RwLockBackend<EntryKey, SessionEntry>;
+pub type RwLockSessions = state_map::RwLockBackend<SessionFingerprint, SessionEntry>;

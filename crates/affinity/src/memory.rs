@@ -2,7 +2,9 @@
 //!
 //! # Design
 //!
-//! A map finds the entry of a key, an entry has all that is to know of its binding, and a ledger knows their order.
+//! A map finds the entry of a key by the key's fingerprint, an entry has all that is to know of its binding, and a ledger
+//! knows the sessions by name, and their order. What a hit reads, map, clock and the secret of the fingerprints, the store
+//! shares with its leases, which find their entries again as a hit does.
 //!
 //! **A hit** is a lookup and at most one compare-and-swap on the entry's own word. **A write** takes the ledger's lock, and
 //! under it ends the old entry, removes it, and puts the new one: to the map, to the ledger. In between the key is absent
@@ -16,6 +18,8 @@
 //!
 //! # Why
 //!
+//! - *A lease looks its entry up again*: an entry lies in the map's table and moves with it, so that nothing can point to
+//!   it. A lease that is given back late finds another generation, or nothing.
 //! - *Misses take the lock*: that is what lets a binding never change inside its entry. A turn that misses is about to
 //!   bind, which takes the lock anyway; a hit is every other turn.
 //! - *Callbacks on the thread that found out*: the reference has a sweeper that calls them under a shard's lock. A queue for
@@ -24,7 +28,8 @@
 //! # Invariants
 //!
 //! - The map and the ledger change under the ledger's lock alone, and agree whenever it is free.
-//! - Under the lock, a key's entry in the map has not ended.
+//! - Under the lock, a key's entry in the map has not ended: whoever ends it removes it before it lets go of the lock.
+//! - Nothing depends on when the map drops what was removed, which papaya does late.
 //! - Nothing of the user's runs under it.
 
 mod contract;
@@ -37,10 +42,13 @@ use std::time::Duration;
 use state_map::sync::{self, Mutex};
 use worker_id::WorkerWithDpRank;
 
-use crate::entry::{EntryKey, Moment, SessionEntry};
+use crate::entry::{Moment, SessionEntry};
+use crate::fingerprint::{Fingerprints, SessionFingerprint};
+use crate::lease::Lessor;
 use crate::ledger::{BITE, Ledger};
 use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
 use crate::memory::writing::Room;
+use crate::record::Record;
 use crate::time::Time;
 use crate::{
     Binding, BindingKind, ConfigError, Expired, Lease, LeaseError, MemoryStoreConfig, SessionRef,
@@ -70,11 +78,28 @@ type OnExpire = Arc<dyn Fn(Expired) + Send + Sync>;
 /// The store's clock counts milliseconds, from 0, and stands still until somebody [advances](Self::advance_to) it: the
 /// sweeper task (feature `tokio`), or the caller. Expiry is exact by that clock.
 pub struct MemoryStore<M = DefaultSessionMap> {
-    map: M,
+    hot: Arc<Hot<M>>,
     ledger: Mutex<Ledger>,
-    time: Arc<Time>,
     config: MemoryStoreConfig,
     on_expire: Option<OnExpire>,
+}
+
+/// What a hit reads, and a lease leads back to.
+struct Hot<M> {
+    map: M,
+    fingerprints: Fingerprints,
+    time: Time,
+}
+
+impl<M: SessionMap> Lessor for Hot<M> {
+    fn give_back(&self, at: &SessionFingerprint, generation: u64) {
+        let moment = self.time.moment();
+        // An entry that is not there has ended.
+        let _ = self
+            .map
+            .open()
+            .find(at, |entry| entry.release(generation, moment));
+    }
 }
 
 /// What a [sweep](MemoryStore::sweep) did.
@@ -115,9 +140,12 @@ impl<M: SessionMap> MemoryStore<M> {
     pub fn with_map(config: MemoryStoreConfig, map: M) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self {
-            map,
+            hot: Arc::new(Hot {
+                map,
+                fingerprints: Fingerprints::random(),
+                time: Time::new(config.ttl_in_millis()),
+            }),
             ledger: Mutex::new(Ledger::default()),
-            time: Arc::new(Time::new(config.ttl_in_millis())),
             config,
             on_expire: None,
         })
@@ -164,21 +192,24 @@ impl<M: SessionMap> MemoryStore<M> {
     /// The time of the store's clock.
     #[must_use]
     pub fn now(&self) -> Duration {
-        Duration::from_millis(self.time.now())
+        Duration::from_millis(self.hot.time.now())
     }
 
     /// Moves the store's clock on to `now`, in whole milliseconds since whatever moment its owner counts from; begin
     /// near 0. Never moves it back. Ends nothing: what runs out is absent at once, and swept later. Waits for a write under
     /// way, but not where the clock is there already.
     pub fn advance_to(&self, now: Duration) {
-        if self.time.is_before(now) {
+        if self.hot.time.is_before(now) {
             let _writing = sync::lock(&self.ledger);
-            self.time.advance_to(now);
+            self.hot.time.advance_to(now);
         }
     }
 
-    fn check(&self, key: &SessionRef<'_>) -> Result<(), StoreError> {
-        key.check(self.config.max_key_len)
+    /// What the map has for `key`, if that is one.
+    #[inline]
+    fn at(&self, key: &SessionRef<'_>) -> Result<SessionFingerprint, StoreError> {
+        key.check(self.config.max_key_len)?;
+        Ok(self.hot.fingerprints.of(&key.parts()))
     }
 
     /// See [`AffinityStore::get`](crate::AffinityStore::get).
@@ -188,7 +219,8 @@ impl<M: SessionMap> MemoryStore<M> {
     /// [`StoreError::EmptySession`], [`StoreError::KeyTooLong`].
     #[inline]
     pub fn get<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Binding>, StoreError> {
-        self.look_up(key.into(), SessionEntry::refresh)
+        let at = self.at(&key.into())?;
+        Ok(self.look_up(at, SessionEntry::refresh))
     }
 
     /// See [`AffinityStore::peek`](crate::AffinityStore::peek).
@@ -198,7 +230,8 @@ impl<M: SessionMap> MemoryStore<M> {
     /// [`StoreError::EmptySession`], [`StoreError::KeyTooLong`].
     #[inline]
     pub fn peek<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Binding>, StoreError> {
-        self.look_up(key.into(), |entry, moment| entry.peek(moment.now))
+        let at = self.at(&key.into())?;
+        Ok(self.look_up(at, |entry, moment| entry.peek(moment.now)))
     }
 
     /// A lease on the binding of `key`, for a turn that streams: until it is dropped the binding does not run out, and is
@@ -210,49 +243,34 @@ impl<M: SessionMap> MemoryStore<M> {
     ///
     /// [`LeaseError::Busy`] if `max_turns` are in flight; [`LeaseError::Store`] as [`get`](Self::get).
     pub fn acquire<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Lease>, LeaseError> {
+        let at = self.at(&key.into())?;
         let max = self.config.max_turns;
-        let lease = self.look_up(key.into(), |entry, moment| {
-            let leased = entry.lease(moment, max)?;
-            Some(leased.map(|binding| Lease::new(entry.clone(), Arc::clone(&self.time), binding)))
-        })?;
-        lease
-            .transpose()
-            .map_err(|turns| LeaseError::Busy { turns })
+        match self.look_up(at, |entry, moment| entry.lease(moment, max)) {
+            None => Ok(None),
+            Some(Ok(binding)) => Ok(Some(Lease::new(self.hot.clone(), at, binding))),
+            Some(Err(turns)) => Err(LeaseError::Busy { turns }),
+        }
     }
 
-    /// Asks the entry of `key`: where that has no answer, once more with the lock held, when it is final.
+    /// Asks the entry at `at`: where that has no answer, once more with the lock held, when it is final.
     #[inline]
     fn look_up<R>(
         &self,
-        key: SessionRef<'_>,
+        at: SessionFingerprint,
         ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
-    ) -> Result<Option<R>, StoreError> {
-        self.check(&key)?;
-        let moment = self.time.moment();
-        let found = self.map.open().find(key, |entry| ask(entry, moment));
-        if let Some(Some(answer)) = found {
-            return Ok(Some(answer));
-        }
-        Ok(self.look_again(key, ask))
+    ) -> Option<R> {
+        let moment = self.hot.time.moment();
+        let found = self.hot.map.open().find(&at, |entry| ask(entry, moment));
+        found.flatten().or_else(|| self.look_again(at, ask))
     }
 
     #[cold]
     fn look_again<R>(
         &self,
-        key: SessionRef<'_>,
+        at: SessionFingerprint,
         ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
     ) -> Option<R> {
-        let mut writing = self.write();
-        let entry = writing.session.find(key, SessionEntry::clone)?;
-        loop {
-            if let Some(answer) = ask(&entry, writing.moment) {
-                return Some(answer);
-            }
-            // Absent it is only once it is ended: a thread that has not seen the clock move could still refresh it.
-            if writing.look(&entry) {
-                return None;
-            }
-        }
+        self.write().ask(at, ask)
     }
 
     /// See [`AffinityStore::bind`](crate::AffinityStore::bind).
@@ -314,7 +332,8 @@ impl<M: SessionMap> MemoryStore<M> {
         key: impl Into<SessionRef<'k>>,
         worker: WorkerWithDpRank,
     ) -> Result<Written, StoreError> {
-        let answer = self.look_up(key.into(), |entry, moment| {
+        let at = self.at(&key.into())?;
+        let answer = self.look_up(at, |entry, moment| {
             if entry.worker().same_incarnation(&worker) {
                 let binding = entry.refresh(moment)?;
                 Some(Written::applied(Some(binding)))
@@ -322,7 +341,7 @@ impl<M: SessionMap> MemoryStore<M> {
                 let binding = entry.peek(moment.now)?;
                 Some(Written::declined(Some(binding)))
             }
-        })?;
+        });
         Ok(answer.unwrap_or(Written::declined(None)))
     }
 
@@ -332,7 +351,7 @@ impl<M: SessionMap> MemoryStore<M> {
     ///
     /// As [`get`](Self::get).
     pub fn remove<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Written, StoreError> {
-        self.take(key.into(), |_| true)
+        self.take(&key.into(), |_| true)
     }
 
     /// See [`AffinityStore::remove_if`](crate::AffinityStore::remove_if).
@@ -345,24 +364,23 @@ impl<M: SessionMap> MemoryStore<M> {
         key: impl Into<SessionRef<'k>>,
         observed: u64,
     ) -> Result<Written, StoreError> {
-        self.take(key.into(), |holder| holder.generation == observed)
+        self.take(&key.into(), |holder| holder.generation == observed)
     }
 
     fn take(
         &self,
-        key: SessionRef<'_>,
+        key: &SessionRef<'_>,
         wanted: impl FnOnce(&Binding) -> bool,
     ) -> Result<Written, StoreError> {
-        self.check(&key)?;
+        let at = self.at(key)?;
         let mut writing = self.write();
-        let Some((entry, holder)) = writing.holder(key) else {
+        let Some(holder) = writing.holder(at) else {
             return Ok(Written::declined(None));
         };
         if !wanted(&holder) {
             return Ok(Written::declined(Some(holder)));
         }
-        entry.end();
-        writing.drop_entry(&entry);
+        writing.end(at);
         Ok(Written::applied(None))
     }
 
@@ -372,19 +390,17 @@ impl<M: SessionMap> MemoryStore<M> {
         key: SessionRef<'_>,
         decide: impl Fn(Option<&Binding>) -> Option<(WorkerWithDpRank, BindingKind)>,
     ) -> Result<Written, StoreError> {
-        self.check(&key)?;
+        let at = self.at(&key)?;
         // As many bites as it takes to look at everything, and one.
         let mut bites = self.config.capacity / BITE + 2;
         loop {
             let mut writing = self.write();
-            let holder = writing.holder(key);
-            let now = holder.as_ref().map(|(_, binding)| binding);
-            let Some((worker, kind)) = decide(now) else {
-                return Ok(Written::declined(now.copied()));
+            let holder = writing.holder(at);
+            let Some((worker, kind)) = decide(holder.as_ref()) else {
+                return Ok(Written::declined(holder));
             };
-            if let Some((entry, _)) = &holder {
-                entry.end();
-                writing.drop_entry(entry);
+            if holder.is_some() {
+                writing.end(at);
             } else {
                 match writing.make_room() {
                     Room::Made => {}
@@ -401,7 +417,7 @@ impl<M: SessionMap> MemoryStore<M> {
                     }
                 }
             }
-            return Ok(Written::applied(Some(writing.add(key, worker, kind))));
+            return Ok(Written::applied(Some(writing.add(at, &key, worker, kind))));
         }
     }
 
@@ -414,19 +430,21 @@ impl<M: SessionMap> MemoryStore<M> {
     ///
     /// As [`get`](Self::get).
     pub fn release(&self, tenant: Option<&str>, session: &str) -> Result<usize, StoreError> {
-        self.check(&SessionRef {
+        let key = SessionRef {
             tenant,
             ..SessionRef::new(session)
-        })?;
+        };
+        key.check(self.config.max_key_len)?;
         let mut released = 0;
         loop {
             let mut writing = self.write();
-            let entries = writing.ledger.of_session(tenant, session);
-            if entries.is_empty() {
+            let records = writing.ledger.of_session(tenant, session);
+            if records.is_empty() {
                 return Ok(released);
             }
-            for entry in entries {
-                released += usize::from(writing.end_released(&entry));
+            for record in records {
+                let at = writing.at(&record);
+                released += usize::from(writing.release(at));
             }
         }
     }
@@ -443,12 +461,14 @@ impl<M: SessionMap> MemoryStore<M> {
                     .is_none_or(|left| pinned.incarnation() == Some(left))
         };
         let mut ended = 0;
-        let mut last: Option<EntryKey> = None;
+        let mut last: Option<Record> = None;
         loop {
             let mut writing = self.write();
             let bite = writing.ledger.after(last.as_ref());
-            for key in bite.iter().filter(|key| left(key.entry().worker())) {
-                ended += usize::from(writing.end_released(key.entry()));
+            for record in &bite {
+                let at = writing.at(record);
+                let worker = writing.session.find(&at, SessionEntry::worker);
+                ended += usize::from(worker.is_some_and(left) && writing.release(at));
             }
             last = bite.last().cloned();
             if last.is_none() {
@@ -470,10 +490,11 @@ impl<M: SessionMap> MemoryStore<M> {
             let most = BITE.min(budget - swept.looked);
             let mut bite = 0;
             while bite < most
-                && let Some(entry) = writing.ledger.due(writing.moment.now)
+                && let Some(record) = writing.ledger.due(writing.moment.now)
             {
                 bite += 1;
-                swept.ended += usize::from(writing.look(&entry));
+                let at = writing.at(&record);
+                swept.ended += usize::from(writing.look(at));
             }
             swept.looked += bite;
             swept.largest_bite = swept.largest_bite.max(bite);
@@ -489,7 +510,7 @@ impl<M> fmt::Debug for MemoryStore<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("config", &self.config)
-            .field("now", &self.time.now())
+            .field("now", &self.hot.time.now())
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use affinity::conformance::Subject;
-use affinity::{EntryKey, Expired, MemoryStore, MemoryStoreConfig, SessionEntry, SessionMap};
+use affinity::{
+    Expired, MemoryStore, MemoryStoreConfig, SessionEntry, SessionFingerprint, SessionMap,
+};
 use state_map::model::{AdversarialMap, ReferenceMap};
 
 struct InMemory<M> {
@@ -79,6 +81,6 @@ suites! {
     papaya if "papaya": affinity::PapayaSessions,
     scc if "scc": affinity::SccSessions,
     rwlock if "rwlock": affinity::RwLockSessions,
-    reference: ReferenceMap<EntryKey, SessionEntry>,
-    adversarial: AdversarialMap<EntryKey, SessionEntry>,
+    reference: ReferenceMap<SessionFingerprint, SessionEntry>,
+    adversarial: AdversarialMap<SessionFingerprint, SessionEntry>,
 }

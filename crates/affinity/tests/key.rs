@@ -1,7 +1,7 @@
 //! Keys: one text for each, which comes back, whatever is in it.
 
 use affinity::{
-    BindingKind, EntryKey, Leg, MemoryStore, MemoryStoreConfig, SessionEntry, SessionKey,
+    BindingKind, Leg, MemoryStore, MemoryStoreConfig, SessionEntry, SessionFingerprint, SessionKey,
     SessionRef, StoreError,
 };
 use proptest::prelude::*;
@@ -95,7 +95,7 @@ fn a_store_tells_all_keys_apart() {
             .map(|text| SessionRef::new(text.canonical()))
             .collect::<Vec<_>>(),
     );
-    let map = state_map::model::ReferenceMap::<EntryKey, SessionEntry>::default();
+    let map = state_map::model::ReferenceMap::<SessionFingerprint, SessionEntry>::default();
     let store = MemoryStore::with_map(MemoryStoreConfig::default(), map).unwrap();
     for (at, key) in (0..).zip(&keys) {
         assert_eq!(store.peek(*key).unwrap(), None, "{key}");

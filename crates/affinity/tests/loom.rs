@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use affinity::BindingKind::{EngineBacked, RouterOnly};
 use affinity::{
-    Binding, EntryKey, ExpireCause, Expired, MemoryStore, MemoryStoreConfig, SessionEntry,
-    SessionMap, SessionRef, WhenFull, Written,
+    Binding, ExpireCause, Expired, MemoryStore, MemoryStoreConfig, SessionEntry,
+    SessionFingerprint, SessionMap, SessionRef, WhenFull, Written,
 };
 use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
@@ -313,12 +313,12 @@ fn release_against_remove<M: SessionMap + Default + 'static>() {
 macro_rules! races {
     ($($race:ident),+ $(,)?) => {
         mod reference {
-            type Map = super::ReferenceMap<super::EntryKey, super::SessionEntry>;
+            type Map = super::ReferenceMap<super::SessionFingerprint, super::SessionEntry>;
             races!(@ $($race),+);
         }
 
         mod adversarial {
-            type Map = super::AdversarialMap<super::EntryKey, super::SessionEntry>;
+            type Map = super::AdversarialMap<super::SessionFingerprint, super::SessionEntry>;
             races!(@ $($race),+);
         }
     };

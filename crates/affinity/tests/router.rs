@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use affinity::BindingKind::{EngineBacked, RouterOnly};
 use affinity::{
-    AffinityStore, Binding, BindingKind, EntryKey, MemoryStore, MemoryStoreConfig, Pin, RouteError,
-    Routed, SessionEntry, SessionRef, Stickiness, StickySessionRouter, StoreError, WhenFull,
-    Written,
+    AffinityStore, Binding, BindingKind, MemoryStore, MemoryStoreConfig, Pin, RouteError, Routed,
+    SessionEntry, SessionFingerprint, SessionRef, Stickiness, StickySessionRouter, StoreError,
+    WhenFull, Written,
 };
 use pollster::block_on;
 use state_map::model::ReferenceMap;
 use worker_id::WorkerWithDpRank;
 
-type Store = MemoryStore<ReferenceMap<EntryKey, SessionEntry>>;
+type Store = MemoryStore<ReferenceMap<SessionFingerprint, SessionEntry>>;
 
 const A: WorkerWithDpRank = WorkerWithDpRank::new(1, 0).with_incarnation(41);
 const B: WorkerWithDpRank = WorkerWithDpRank::new(2, 0);

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use affinity::BindingKind::{EngineBacked, RouterOnly};
 use affinity::{
-    ConfigError, EntryKey, ExpireCause, Expired, LeaseError, Leg, MemoryStore, MemoryStoreConfig,
-    SessionEntry, SessionKey, SessionMap, SessionRef, StoreError, WhenFull, Written,
+    ConfigError, ExpireCause, Expired, LeaseError, Leg, MemoryStore, MemoryStoreConfig,
+    SessionEntry, SessionFingerprint, SessionKey, SessionMap, SessionRef, StoreError, WhenFull,
+    Written,
 };
 use state_map::model::ReferenceMap;
 use worker_id::WorkerWithDpRank;
@@ -29,7 +30,7 @@ const A: WorkerWithDpRank = WorkerWithDpRank::new(1, 0);
 const B: WorkerWithDpRank = WorkerWithDpRank::new(2, 0);
 const TTL: Duration = Duration::from_secs(60);
 
-type Reference = ReferenceMap<EntryKey, SessionEntry>;
+type Reference = ReferenceMap<SessionFingerprint, SessionEntry>;
 
 fn config(capacity: usize, when_full: WhenFull) -> MemoryStoreConfig {
     MemoryStoreConfig {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use affinity::BindingKind::EngineBacked;
-use affinity::{EntryKey, Expired, FINEST_TICK, MemoryStore, MemoryStoreConfig, SessionEntry};
+use affinity::{
+    Expired, FINEST_TICK, MemoryStore, MemoryStoreConfig, SessionEntry, SessionFingerprint,
+};
 use state_map::model::ReferenceMap;
 use tokio::sync::mpsc;
 use tokio::time::advance;
 
-type Store = MemoryStore<ReferenceMap<EntryKey, SessionEntry>>;
+type Store = MemoryStore<ReferenceMap<SessionFingerprint, SessionEntry>>;
 
 const TTL: Duration = Duration::from_secs(60);
 

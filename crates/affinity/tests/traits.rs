@@ -4,22 +4,22 @@ use std::fmt::Debug;
 use std::future::Future;
 
 use affinity::{
-    AffinityStore, Binding, EntryKey, Expired, Lease, LeaseError, MemoryStore, MemoryStoreConfig,
-    RouteError, Routed, SessionEntry, SessionKey, SessionRef, StickySessionRouter, StoreError,
-    Swept, Written,
+    AffinityStore, Binding, Expired, Lease, LeaseError, MemoryStore, MemoryStoreConfig, RouteError,
+    Routed, SessionEntry, SessionFingerprint, SessionKey, SessionRef, StickySessionRouter,
+    StoreError, Swept, Written,
 };
 use state_map::model::ReferenceMap;
 use static_assertions::{assert_impl_all, const_assert};
 use worker_id::WorkerWithDpRank;
 
-type Store = MemoryStore<ReferenceMap<EntryKey, SessionEntry>>;
+type Store = MemoryStore<ReferenceMap<SessionFingerprint, SessionEntry>>;
 
 assert_impl_all!(Store: Send, Sync, Debug, AffinityStore);
 assert_impl_all!(StickySessionRouter<Store>: Send, Sync, Debug);
 assert_impl_all!(Lease: Send, Sync, Debug);
 assert_impl_all!(SessionKey: Send, Sync, Debug, Clone, Ord, std::hash::Hash, std::fmt::Display);
 assert_impl_all!(SessionRef<'static>: Send, Sync, Debug, Copy, From<&'static str>, From<&'static SessionKey>);
-assert_impl_all!(EntryKey: Send, Sync, Debug);
+assert_impl_all!(SessionFingerprint: Send, Sync, Debug, Copy, Eq, std::hash::Hash);
 assert_impl_all!(SessionEntry: Send, Sync, Debug);
 assert_impl_all!(Binding: Send, Sync, Debug, Copy, Eq);
 assert_impl_all!(Written: Send, Sync, Debug, Copy, Eq);
@@ -31,9 +31,9 @@ assert_impl_all!(StoreError: Send, Sync, std::error::Error, Clone);
 assert_impl_all!(LeaseError: Send, Sync, std::error::Error, Clone);
 assert_impl_all!(RouteError<StoreError>: Send, Sync, std::error::Error);
 
-/// Two pointers in a map's table: the entry's text and state are one allocation.
-const _: () = assert!(size_of::<EntryKey>() == size_of::<usize>());
-const_assert!(size_of::<SessionEntry>() == size_of::<usize>());
+/// What a hit reads of a map's table is no more than a cache line.
+const _: () = assert!(size_of::<SessionFingerprint>() == 16);
+const_assert!(size_of::<(SessionFingerprint, SessionEntry)>() <= 64);
 
 /// Compiles where the future may be spawned on a runtime with several threads.
 fn spawned<S: AffinityStore + 'static>(

@@ -6,9 +6,11 @@ use state_map::sync::{self, MutexGuard};
 use worker_id::WorkerWithDpRank;
 
 use super::MemoryStore;
-use crate::entry::{Moment, SessionEntry};
-use crate::ledger::{BITE, Eviction, Ledger, Look};
+use crate::entry::{Moment, SessionEntry, State};
+use crate::fingerprint::SessionFingerprint;
+use crate::ledger::{BITE, Ledger, Oldest};
 use crate::map::{SessionMap, SessionMapSession};
+use crate::record::Record;
 use crate::{Binding, BindingKind, ExpireCause, Expired, SessionRef, WhenFull};
 
 impl<M: SessionMap> MemoryStore<M> {
@@ -16,9 +18,9 @@ impl<M: SessionMap> MemoryStore<M> {
     pub(super) fn write(&self) -> Writing<'_, M> {
         let ledger = sync::lock(&self.ledger);
         Writing {
-            session: self.map.open(),
+            session: self.hot.map.open(),
             // With the lock held, so that no writer goes by an earlier moment than the one before it.
-            moment: self.time.moment(),
+            moment: self.hot.time.moment(),
             ledger,
             ended: Told {
                 store: self,
@@ -27,12 +29,12 @@ impl<M: SessionMap> MemoryStore<M> {
         }
     }
 
-    fn tell(&self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
+    fn tell(&self, record: &Record, binding: Binding, cause: ExpireCause) {
         let Some(told) = &self.on_expire else {
             return;
         };
         let expired = Expired {
-            key: entry.key(),
+            key: record.key(),
             binding,
             cause,
         };
@@ -54,7 +56,7 @@ pub(super) struct Writing<'s, M: SessionMap> {
 /// What a write has ended, told when this is dropped.
 struct Told<'s, M: SessionMap> {
     store: &'s MemoryStore<M>,
-    ended: Vec<(SessionEntry, Binding, ExpireCause)>,
+    ended: Vec<(Record, Binding, ExpireCause)>,
 }
 
 /// Whether there is room for one entry more.
@@ -66,76 +68,122 @@ pub(super) enum Room {
 }
 
 impl<M: SessionMap> Writing<'_, M> {
-    /// The entry of a key and its binding, if it holds. One that has run out is ended.
-    pub(super) fn holder(&mut self, key: SessionRef<'_>) -> Option<(SessionEntry, Binding)> {
-        let entry = self.session.find(key, SessionEntry::clone)?;
+    /// What the map has for a session that the ledger knows.
+    pub(super) fn at(&self, record: &Record) -> SessionFingerprint {
+        self.ended.store.hot.fingerprints.of(&record.parts())
+    }
+
+    /// Asks the entry at `at` until it has an answer, or is ended because its time is up.
+    pub(super) fn ask<R>(
+        &mut self,
+        at: SessionFingerprint,
+        ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
+    ) -> Option<R> {
         loop {
-            if let Some(binding) = entry.peek(self.moment.now) {
-                return Some((entry, binding));
-            }
-            // Another thread may know a later time, or an earlier one, and just have refreshed it.
-            if self.look(&entry) {
-                return None;
+            let answer = self.session.find(&at, |entry| ask(entry, self.moment))?;
+            // Another thread may know a later time, or an earlier one, and just have refreshed it: absent it is only once
+            // it is ended.
+            if answer.is_some() || self.look(at) {
+                return answer;
             }
         }
     }
 
-    /// Looks at an entry, and says whether that has ended it.
-    pub(super) fn look(&mut self, entry: &SessionEntry) -> bool {
-        match self.ledger.look(entry, self.moment) {
-            Look::RunOut(binding) => {
-                self.drop_entry(entry);
-                self.ended(entry, binding, ExpireCause::Idle);
+    /// The binding at `at`, if it holds. One that has run out is ended.
+    pub(super) fn holder(&mut self, at: SessionFingerprint) -> Option<Binding> {
+        self.ask(at, |entry, moment| entry.peek(moment.now))
+    }
+
+    /// Looks at the entry at `at`: it is ended if its time is up, which is the answer, or its deadline is noted anew.
+    pub(super) fn look(&mut self, at: SessionFingerprint) -> bool {
+        let look =
+            |entry: &SessionEntry| (entry.record().clone(), entry.end_if_run_out(self.moment));
+        let Some((record, looked)) = self.session.find(&at, look) else {
+            return true;
+        };
+        match looked {
+            Ok(binding) => {
+                self.remove(at, &record);
+                self.ended(record, binding, ExpireCause::Idle);
                 true
             }
-            Look::Ended => {
-                self.drop_entry(entry);
+            Err(State::Live {
+                deadline,
+                refreshed,
+                ..
+            }) => {
+                self.ledger.looked(&record, deadline, refreshed);
+                false
+            }
+            Err(State::RunOut | State::Ended) => {
+                self.remove(at, &record);
                 true
             }
-            Look::Holds => false,
         }
+    }
+
+    /// Ends the entry at `at`, whatever it is doing, and answers with what it was.
+    pub(super) fn end(&mut self, at: SessionFingerprint) -> Option<(Record, Binding)> {
+        self.end_as(at, SessionEntry::end)
+    }
+
+    /// Ends the entry at `at` as `end` does, and takes it out of the map and the ledger if it did.
+    fn end_as(
+        &mut self,
+        at: SessionFingerprint,
+        end: impl FnOnce(&SessionEntry) -> Option<Binding>,
+    ) -> Option<(Record, Binding)> {
+        let ended = self
+            .session
+            .find(&at, |entry| Some((entry.record().clone(), end(entry)?)));
+        let (record, binding) = ended.flatten()?;
+        self.remove(at, &record);
+        Some((record, binding))
     }
 
     /// Takes an entry that has ended out of the map and the ledger.
-    pub(super) fn drop_entry(&mut self, entry: &SessionEntry) {
-        self.ledger.remove(entry);
-        self.session.evict(&entry.clone().into());
+    fn remove(&mut self, at: SessionFingerprint, record: &Record) {
+        self.ledger.remove(record);
+        self.session.evict(&at);
     }
 
-    pub(super) fn end_released(&mut self, entry: &SessionEntry) -> bool {
-        if entry.peek(self.moment.now).is_none() && self.look(entry) {
+    /// Ends the entry at `at` and says so, unless its time was up.
+    pub(super) fn release(&mut self, at: SessionFingerprint) -> bool {
+        if self.holder(at).is_none() {
             return false;
         }
-        let released = entry.end();
-        self.drop_entry(entry);
-        if let Some(binding) = released {
-            self.ended(entry, binding, ExpireCause::Released);
+        let ended = self.end(at);
+        let released = ended.is_some();
+        if let Some((record, binding)) = ended {
+            self.ended(record, binding, ExpireCause::Released);
         }
-        released.is_some()
+        released
     }
 
-    fn ended(&mut self, entry: &SessionEntry, binding: Binding, cause: ExpireCause) {
+    fn ended(&mut self, record: Record, binding: Binding, cause: ExpireCause) {
         if binding.kind == BindingKind::EngineBacked {
-            self.ended.ended.push((entry.clone(), binding, cause));
+            self.ended.ended.push((record, binding, cause));
         }
     }
 
     pub(super) fn add(
         &mut self,
-        key: SessionRef<'_>,
+        at: SessionFingerprint,
+        key: &SessionRef<'_>,
         worker: WorkerWithDpRank,
         kind: BindingKind,
     ) -> Binding {
-        let generation = self.ledger.next_generation();
-        let deadline = self.moment.deadline;
-        let entry = SessionEntry::new(key.parts(), worker, kind, generation, deadline);
-        self.ledger.add(&entry, deadline);
-        self.session.put(entry.clone().into(), entry);
-        Binding {
+        let binding = Binding {
             worker,
             kind,
-            generation,
-        }
+            generation: self.ledger.next_generation(),
+        };
+        let deadline = self.moment.deadline;
+        let record = Record::new(&key.parts());
+        self.ledger.add(&record, deadline);
+        let entry = SessionEntry::new(record, &binding, deadline);
+        self.session.put(at, entry);
+        binding
     }
 
     /// Makes room for one entry more: of what has run out first, then by the policy.
@@ -145,10 +193,10 @@ impl<M: SessionMap> Writing<'_, M> {
             return Room::Made;
         }
         for _ in 0..BITE {
-            let Some(entry) = self.ledger.due(self.moment.now) else {
+            let Some(record) = self.ledger.due(self.moment.now) else {
                 return self.evict();
             };
-            if self.look(&entry) {
+            if self.look(self.at(&record)) {
                 return Room::Made;
             }
         }
@@ -159,22 +207,31 @@ impl<M: SessionMap> Writing<'_, M> {
         if self.ended.store.config.when_full != WhenFull::EvictOldestIdle {
             return Room::None;
         }
-        match self.ledger.evict(self.moment) {
-            Eviction::Of(entry, binding) => {
-                self.drop_entry(&entry);
-                self.ended(&entry, binding, ExpireCause::Evicted);
-                Room::Made
-            }
-            Eviction::NotYet => Room::Unknown,
-            Eviction::AllInUse => Room::None,
-        }
+        let fingerprints = &self.ended.store.hot.fingerprints;
+        let state = |record: &Record| {
+            let at = fingerprints.of(&record.parts());
+            let state = self.session.find(&at, |entry| entry.state(self.moment));
+            state.unwrap_or(State::Ended)
+        };
+        let (record, deadline) = match self.ledger.oldest_idle(self.moment, state) {
+            Oldest::Is(record, deadline) => (record, deadline),
+            Oldest::NotYet => return Room::Unknown,
+            Oldest::AllInUse => return Room::None,
+        };
+        // Not if it has been used in the meantime.
+        let idle = |entry: &SessionEntry| entry.end_if_idle_since(deadline);
+        let Some((record, binding)) = self.end_as(self.at(&record), idle) else {
+            return Room::Unknown;
+        };
+        self.ended(record, binding, ExpireCause::Evicted);
+        Room::Made
     }
 }
 
 impl<M: SessionMap> Drop for Told<'_, M> {
     fn drop(&mut self) {
-        for (entry, binding, cause) in self.ended.drain(..) {
-            self.store.tell(&entry, binding, cause);
+        for (record, binding, cause) in self.ended.drain(..) {
+            self.store.tell(&record, binding, cause);
         }
     }
 }

@@ -27,9 +27,9 @@ macro_rules! on_every_backend {
     ($($test:ident),+ $(,)?) => {
         crate::backends::on_every_backend! { @real $($test),+ }
         crate::backends::on_every_backend! { @map reference if not(inflight_loom),
-            state_map::model::ReferenceMap<affinity::EntryKey, affinity::SessionEntry>, $($test),+ }
+            state_map::model::ReferenceMap<affinity::SessionFingerprint, affinity::SessionEntry>, $($test),+ }
         crate::backends::on_every_backend! { @map adversarial if not(inflight_loom),
-            state_map::model::AdversarialMap<affinity::EntryKey, affinity::SessionEntry>, $($test),+ }
+            state_map::model::AdversarialMap<affinity::SessionFingerprint, affinity::SessionEntry>, $($test),+ }
     };
 }
 pub(crate) use on_every_backend;
