@@ -34,6 +34,13 @@ use crate::key::Parts;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionFingerprint(u64, u64);
 
+impl SessionFingerprint {
+    /// Of a key with no model and no leg: the fingerprint of its tenant and session alone.
+    pub(crate) fn owner(self) -> u64 {
+        self.0
+    }
+}
+
 impl Hash for SessionFingerprint {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -65,5 +72,13 @@ impl Fingerprints {
         key.hash(&mut hasher);
         let bits = hasher.finish128();
         SessionFingerprint(bits.h1, bits.h2)
+    }
+
+    /// A fingerprint of tenant and session alone, of a key whose own is `at`: half as long, for what only goes by it first.
+    pub(crate) fn of_owner(&self, key: &Parts<'_>, at: SessionFingerprint) -> u64 {
+        match key.without_scope() {
+            Some(owner) => self.of(&owner).owner(),
+            None => at.owner(),
+        }
     }
 }

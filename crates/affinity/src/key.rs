@@ -221,6 +221,17 @@ impl<'a> Parts<'a> {
         text
     }
 
+    /// The same session of the same tenant, where this one has a model or a leg besides.
+    pub(crate) fn without_scope(&self) -> Option<Self> {
+        let owner = shape_at(self.shape, TENANT) << TENANT;
+        let scoped = gather(self.shape) != owner;
+        scoped.then_some(Self {
+            shape: spread(owner),
+            model: &[],
+            ..*self
+        })
+    }
+
     /// All of one session of one tenant sort next to each other, and come in this order only with its scopes.
     pub(crate) fn owner(&self) -> (bool, &'a [u8], &'a [u8]) {
         let owned = shape_at(self.shape, TENANT) > 0;

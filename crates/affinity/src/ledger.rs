@@ -5,18 +5,21 @@
 //! Two ordered sets of records under one lock, which every write of the store takes and no hit does. The entries' words are
 //! none of its business: whoever writes looks at them, and says here what they came to.
 //!
-//! - `due`: by a deadline that each entry had when it was last looked at. A refresh does not come here: the true
+//! - `due`: by a deadline that each entry had when it was last looked at, and then by age. A refresh does not come here: the true
 //!   deadline can only be later. When the noted one has come, a *look* at the entry either ends it or notes its deadline
 //!   anew. So all that has run out is found at the front, and an entry is looked at about once in its time to live, however
 //!   often it is used. In two halves: entries that no look has seen refreshed, and the others. Evictions begin with the
 //!   first.
-//! - `sessions`: by tenant and session, so that a session is found in all its scopes; also what long walks over
-//!   everything go by, since a set in order can be left and entered again where one was.
+//! - `sessions`: by a fingerprint of tenant and session, so that a session is found in all its scopes; also what long walks
+//!   over everything go by, since a set in order can be left and entered again where one was.
 //!
 //! # Why
 //!
 //! - *Ordered sets, not a timer wheel*: an entry leaves them exactly when it ends. A wheel keeps what has ended until its
 //!   slot comes round, or needs links both ways; under sessions that come and go fast that is more than the entries.
+//! - *Ordered by numbers, not by text*: text took some twenty comparisons, of three parts each and in as many cache lines, for
+//!   each of the two sets, which was most of a sweep: 5,600 instructions for each entry that ended among 10,000, and 7,700 among
+//!   1,000,000; now 2,100 and 2,330.
 //! - *One lock, not one a shard*: the bound on entries is exact, evictions go by all entries, and the writes of a store
 //!   cannot race with each other, which leaves only hits against writes to be proved. A binding is made once in a
 //!   conversation.
@@ -26,7 +29,7 @@
 //! - An entry that is in the map is in both sets, and the other way round, whenever the lock is free.
 //! - The deadline noted of an entry is its true one or earlier.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::SessionRef;
@@ -40,11 +43,15 @@ pub(crate) const BITE: usize = 256;
 pub(crate) struct Ledger {
     fresh: Due,
     used: Due,
-    sessions: BTreeSet<Record>,
+    sessions: BTreeSet<Owned>,
     generation: u64,
 }
 
-type Due = BTreeSet<(u64, Record)>;
+/// By noted deadline and generation.
+type Due = BTreeMap<(u64, u64), Record>;
+
+/// A record and the fingerprint of its owner, which goes before it in order.
+pub(crate) type Owned = (u64, Record);
 
 /// Whom an eviction should end.
 #[derive(Debug)]
@@ -67,14 +74,14 @@ impl Ledger {
         self.generation
     }
 
-    pub(crate) fn add(&mut self, record: &Record, deadline: u64) {
-        self.sessions.insert(record.clone());
-        self.note(record, deadline, false);
+    pub(crate) fn add(&mut self, owned: Owned, deadline: u64) {
+        self.note(&owned.1, deadline, false);
+        self.sessions.insert(owned);
     }
 
-    pub(crate) fn remove(&mut self, record: &Record) {
-        self.sessions.remove(record);
-        self.unnote(record);
+    pub(crate) fn remove(&mut self, owned: &Owned) {
+        self.sessions.remove(owned);
+        self.unnote(&owned.1);
     }
 
     /// Notes the deadline of an entry anew, as a look at it has found it.
@@ -85,13 +92,14 @@ impl Ledger {
 
     fn note(&mut self, record: &Record, deadline: u64, used: bool) {
         record.set_place(deadline << 1 | u64::from(used));
-        self.due_of(used).insert((deadline, record.clone()));
+        let at = (deadline, record.generation());
+        self.due_of(used).insert(at, record.clone());
     }
 
     fn unnote(&mut self, record: &Record) {
         let place = record.place();
-        self.due_of(place & 1 == 1)
-            .remove(&(place >> 1, record.clone()));
+        let at = (place >> 1, record.generation());
+        self.due_of(place & 1 == 1).remove(&at);
     }
 
     fn due_of(&mut self, used: bool) -> &mut Due {
@@ -106,8 +114,8 @@ impl Ledger {
     pub(crate) fn due(&self, now: u64) -> Option<Record> {
         [&self.fresh, &self.used]
             .into_iter()
-            .filter_map(|due| due.first())
-            .find(|(noted, _)| *noted <= now)
+            .filter_map(|due| due.first_key_value())
+            .find(|((noted, _), _)| *noted <= now)
             .map(|(_, record)| record.clone())
     }
 
@@ -120,7 +128,9 @@ impl Ledger {
     ) -> Oldest {
         let mut oldest: Option<(u64, Record)> = None;
         for _ in 0..BITE {
-            let Some((noted, record)) = self.fresh.first().or_else(|| self.used.first()) else {
+            let halves = [&self.fresh, &self.used];
+            let first = halves.into_iter().find_map(|due| due.first_key_value());
+            let Some(((noted, _), record)) = first else {
                 break;
             };
             let (noted, record) = (*noted, record.clone());
@@ -135,7 +145,7 @@ impl Ledger {
             let known = !refreshed || self.fresh.is_empty();
             if known && leased && noted >= moment.deadline {
                 // All that follow are in use at this moment; some perhaps not by a turn in flight.
-                let mut used = self.used.iter().take(BITE).map(|(_, record)| record);
+                let mut used = self.used.values().take(BITE);
                 let idle = used.find_map(|record| match state(record) {
                     State::Live {
                         deadline,
@@ -159,23 +169,19 @@ impl Ledger {
         })
     }
 
-    /// Up to a bite of entries of one session, in whatever scope.
-    pub(crate) fn of_session(&self, tenant: Option<&str>, session: &str) -> Vec<Record> {
-        let first = SessionRef {
-            tenant,
-            ..SessionRef::new(session)
-        };
-        let first = Record::new(&first.parts());
+    /// Up to a bite of the entries that have this owner, of which `first` is the one with no scope.
+    pub(crate) fn of_owner(&self, owner: u64, first: &SessionRef<'_>) -> Vec<Record> {
+        let first = (owner, Record::new(&first.parts(), 0));
         self.sessions
             .range((Included(&first), Unbounded))
-            .take_while(|record| record.parts().owner() == first.parts().owner())
+            .take_while(|each| each.0 == owner && each.1.parts().owner() == first.1.parts().owner())
             .take(BITE)
-            .cloned()
+            .map(|(_, record)| record.clone())
             .collect()
     }
 
     /// A bite of all entries, in order, after this one.
-    pub(crate) fn after(&self, last: Option<&Record>) -> Vec<Record> {
+    pub(crate) fn after(&self, last: Option<&Owned>) -> Vec<Owned> {
         let from = last.map_or(Unbounded, Excluded);
         self.sessions
             .range((from, Unbounded))

@@ -45,10 +45,9 @@ use worker_id::WorkerWithDpRank;
 use crate::entry::{Moment, SessionEntry};
 use crate::fingerprint::{Fingerprints, SessionFingerprint};
 use crate::lease::Lessor;
-use crate::ledger::{BITE, Ledger};
+use crate::ledger::{BITE, Ledger, Owned};
 use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
 use crate::memory::writing::Room;
-use crate::record::Record;
 use crate::time::Time;
 use crate::{
     Binding, BindingKind, ConfigError, Expired, Lease, LeaseError, MemoryStoreConfig, SessionRef,
@@ -435,10 +434,11 @@ impl<M: SessionMap> MemoryStore<M> {
             ..SessionRef::new(session)
         };
         key.check(self.config.max_key_len)?;
+        let owner = self.hot.fingerprints.of(&key.parts()).owner();
         let mut released = 0;
         loop {
             let mut writing = self.write();
-            let records = writing.ledger.of_session(tenant, session);
+            let records = writing.ledger.of_owner(owner, &key);
             if records.is_empty() {
                 return Ok(released);
             }
@@ -461,11 +461,11 @@ impl<M: SessionMap> MemoryStore<M> {
                     .is_none_or(|left| pinned.incarnation() == Some(left))
         };
         let mut ended = 0;
-        let mut last: Option<Record> = None;
+        let mut last: Option<Owned> = None;
         loop {
             let mut writing = self.write();
             let bite = writing.ledger.after(last.as_ref());
-            for record in &bite {
+            for (_, record) in &bite {
                 let at = writing.at(record);
                 let worker = writing.session.find(&at, SessionEntry::worker);
                 ended += usize::from(worker.is_some_and(left) && writing.release(at));

@@ -2,7 +2,8 @@
 //!
 //! # Design
 //!
-//! A record is one allocation, a word and the key's canonical text. An entry has it, and so has each of the ledger's sets.
+//! A record is one allocation: where the ledger has it, and the key's canonical text. An entry has it, and so has each of
+//! the ledger's sets.
 //!
 //! # Why
 //!
@@ -24,14 +25,22 @@ use crate::key::Parts;
 
 /// A session as the ledger has it. Clones are the same one; ordered by tenant, session and scope.
 #[derive(Clone)]
-pub(crate) struct Record(ThinArc<AtomicU64, u8>);
+pub(crate) struct Record(ThinArc<Cold, u8>);
+
+struct Cold {
+    /// Changes under the ledger's lock alone.
+    place: AtomicU64,
+    /// Of the binding.
+    generation: u64,
+}
 
 impl Record {
-    pub(crate) fn new(key: &Parts<'_>) -> Self {
-        Self(ThinArc::from_header_and_slice(
-            AtomicU64::new(0),
-            &key.write(),
-        ))
+    pub(crate) fn new(key: &Parts<'_>, generation: u64) -> Self {
+        let cold = Cold {
+            place: AtomicU64::new(0),
+            generation,
+        };
+        Self(ThinArc::from_header_and_slice(cold, &key.write()))
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
@@ -42,12 +51,16 @@ impl Record {
         SessionKey::of_bytes(&self.0.slice)
     }
 
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.header.header.generation
+    }
+
     pub(crate) fn place(&self) -> u64 {
-        self.0.header.header.load(Ordering::Relaxed)
+        self.0.header.header.place.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_place(&self, place: u64) {
-        self.0.header.header.store(place, Ordering::Relaxed);
+        self.0.header.header.place.store(place, Ordering::Relaxed);
     }
 }
 

@@ -147,7 +147,7 @@ impl Naive {
         if self.pins.remove(&key).is_none() && self.pins.len() == CAPACITY {
             let idle = self.pins.iter().filter(|(_, pin)| pin.turns == 0);
             let oldest = idle
-                .min_by_key(|(key, pin)| (pin.used, pin.deadline, **key))
+                .min_by_key(|(_, pin)| (pin.used, pin.deadline, pin.binding.generation))
                 .map(|(key, _)| *key);
             match (self.when_full, oldest) {
                 (WhenFull::Unpinned, _) => return Ok(Written::declined(None)),

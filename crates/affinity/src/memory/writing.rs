@@ -73,6 +73,11 @@ impl<M: SessionMap> Writing<'_, M> {
         self.ended.store.hot.fingerprints.of(&record.parts())
     }
 
+    fn owner(&self, at: SessionFingerprint, record: &Record) -> u64 {
+        let fingerprints = &self.ended.store.hot.fingerprints;
+        fingerprints.of_owner(&record.parts(), at)
+    }
+
     /// Asks the entry at `at` until it has an answer, or is ended because its time is up.
     pub(super) fn ask<R>(
         &mut self,
@@ -143,7 +148,8 @@ impl<M: SessionMap> Writing<'_, M> {
 
     /// Takes an entry that has ended out of the map and the ledger.
     fn remove(&mut self, at: SessionFingerprint, record: &Record) {
-        self.ledger.remove(record);
+        let owner = self.owner(at, record);
+        self.ledger.remove(&(owner, record.clone()));
         self.session.evict(&at);
     }
 
@@ -179,8 +185,9 @@ impl<M: SessionMap> Writing<'_, M> {
             generation: self.ledger.next_generation(),
         };
         let deadline = self.moment.deadline;
-        let record = Record::new(&key.parts());
-        self.ledger.add(&record, deadline);
+        let record = Record::new(&key.parts(), binding.generation);
+        let owner = self.owner(at, &record);
+        self.ledger.add((owner, record.clone()), deadline);
         let entry = SessionEntry::new(record, &binding, deadline);
         self.session.put(at, entry);
         binding
