@@ -122,6 +122,11 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
             );
         }
     }
+    let idle = Fleet {
+        changes_a_second: 0,
+        ..route
+    };
+    add("idle", idle);
     for routers in [2, 10, 1_000, 10_000] {
         let fleet = Fleet { routers, ..select };
         add(&format!("routers={routers}"), fleet);

@@ -3,8 +3,8 @@
 //! Measuring is [`passes`]'s, deciding is the crate `verdict`'s. Here the two take turns, until the records need no more.
 
 mod aa;
-mod figures;
-mod machine;
+pub(crate) mod figures;
+pub(crate) mod machine;
 mod passes;
 mod records;
 mod report;

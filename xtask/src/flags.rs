@@ -17,6 +17,7 @@ pub(crate) enum Task {
     Bench(Bench),
     Test(Test),
     Loom(Loom),
+    Figures(Figures),
     Adr(Adr),
 }
 
@@ -51,6 +52,17 @@ pub(crate) struct Loom {
     /// Passed on to the test binaries: a filter on names, `--nocapture`, ...
     #[arg(last = true, value_name = "TEST FILTER")]
     pub(crate) filter: Vec<String>,
+}
+
+/// Count what the hot paths cost on every map, and fail where a figure is not as in `benches/baseline.json`.
+///
+/// Instructions may move by 2 %, bytes by 1 %, allocations by 0.2 %, which ids at random take. On another toolchain or processor than the baseline's
+/// nothing is compared, and it says so.
+#[derive(Debug, Args)]
+pub(crate) struct Figures {
+    /// Write what was counted as the new baseline.
+    #[arg(long)]
+    pub(crate) bless: bool,
 }
 
 /// Compare the map backends on the workloads of the crates, and answer each decision record.

@@ -4,6 +4,7 @@
 
 mod adr;
 mod bench;
+mod figures;
 mod flags;
 mod loom;
 mod plan;
@@ -41,6 +42,7 @@ fn run(flags: &Flags) -> anyhow::Result<bool> {
         Task::Bench(flags) => bench::run(&workspace, flags),
         Task::Test(flags) => test::run(&workspace, flags),
         Task::Loom(flags) => loom::run(&workspace, flags),
+        Task::Figures(flags) => figures::run(&workspace, flags),
         Task::Adr(flags) => adr::run(&workspace, flags),
     }
 }

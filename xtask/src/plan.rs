@@ -27,6 +27,8 @@ pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
             .flat_map(|member| loom(member, &workspace.loom_target_dir)),
     );
     steps.push(doc());
+    steps.push(package(members));
+    steps.push(figures());
     steps.push(Step::cargo("tidy", ["test", "--package", "xtask"]));
     steps.push(Step::cargo("adr", ["xtask", "adr", "check"]));
     steps
@@ -113,6 +115,27 @@ fn doc() -> Step {
         .slow(true)
 }
 
+/// Packs every published crate as a registry would get it. Together: none of them is in a registry yet, and what one needs
+/// of another cargo takes from beside it. What is packed is not built, which the other steps do.
+fn package(members: &[Member]) -> Step {
+    let unpublished = members.iter().filter(|member| !member.is_published);
+    let excluded = unpublished.flat_map(|member| ["--exclude", &member.name]);
+    let how = ["--no-verify", "--allow-dirty", "--offline"];
+    Step::cargo(
+        "package",
+        ["package", "--workspace"]
+            .into_iter()
+            .chain(excluded)
+            .chain(how),
+    )
+}
+
+fn figures() -> Step {
+    Step::cargo("figures", ["xtask", "figures"])
+        .needs(Tool::Valgrind)
+        .slow(true)
+}
+
 /// Which features of a crate a step turns on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Selection {
@@ -178,6 +201,7 @@ mod tests {
             features: owned(features),
             default: owned(default),
             loom_tests: Vec::new(),
+            is_published: true,
         }
     }
 
@@ -242,6 +266,19 @@ mod tests {
         assert_eq!(
             selections(&member("worker-id", &["serde"], &[])),
             [Selection::All, Selection::None]
+        );
+    }
+
+    #[test]
+    fn what_is_never_published_is_not_packed() {
+        let benches = Member {
+            is_published: false,
+            ..member("benches", &[], &[])
+        };
+        let line = package(&[member("affinity", &[], &[]), benches]).repeat();
+        assert!(
+            line.starts_with("cargo package --workspace --exclude benches --no-verify"),
+            "{line}"
         );
     }
 

@@ -32,6 +32,9 @@ pub(crate) fn run(workspace: &Workspace, flags: &Test) -> Result<bool> {
         let outcome = attempt(step, workspace, &mut tools, &progress);
         if outcome.passed {
             progress.passed();
+            for remark in remarks(&String::from_utf8_lossy(&outcome.output)) {
+                progress.say(&format!("     {remark}"));
+            }
         } else {
             progress.failed(&outcome.output, &step.repeat());
             failed.push(step);
@@ -70,10 +73,20 @@ fn attempt(
         if tool.is_indispensable() {
             return failure(message);
         }
-        progress.say(&format!("{message}; the tests that need it are not run"));
+        progress.say(&format!("{message}; what needs it is not run"));
     }
     step.run(&workspace.root, |line| progress.activity(line))
         .unwrap_or_else(|error| failure(format!("{error:#}")))
+}
+
+/// What a step that passed did not do: green, it would be taken for done.
+fn remarks(output: &str) -> impl Iterator<Item = &str> {
+    let is_remark = |line: &&str| {
+        ["not compared: ", "not run: "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    output.lines().filter(is_remark)
 }
 
 /// The steps called, or under, one of the names; all of them if there is no name.
@@ -166,6 +179,12 @@ mod tests {
     fn the_last_line_names_skipped_steps_only_if_there_are_some() {
         assert_eq!(tally(12, 0, 0), "steps: 12 passed, 0 failed");
         assert_eq!(tally(3, 1, 9), "steps: 3 passed, 1 failed, 9 skipped");
+    }
+
+    #[test]
+    fn what_a_step_did_not_do_is_told() {
+        let output = "   Compiling a\nnot compared: another processor\nit is not run: \n";
+        assert!(remarks(output).eq(["not compared: another processor"]));
     }
 
     #[test]

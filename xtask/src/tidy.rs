@@ -4,6 +4,7 @@
 
 mod code;
 mod commands;
+mod downstream;
 mod floors;
 mod manifests;
 mod source;

@@ -9,13 +9,15 @@ pub(crate) enum Tool {
     Rustfmt,
     /// Redis or Valkey. From Debian's packages, where they are.
     RedisServer,
+    /// What counts instructions.
+    Valgrind,
 }
 
 impl Tool {
-    /// Whether a step can do nothing without it. Tests that miss a server say themselves that they were not run, and fail
+    /// Whether a step can do nothing without it. What misses a server, or valgrind, says itself that it was not run, and fails
     /// where `CI=true` is set.
     pub(crate) fn is_indispensable(self) -> bool {
-        self != Tool::RedisServer
+        matches!(self, Tool::Clippy | Tool::Rustfmt)
     }
 }
 
@@ -67,6 +69,7 @@ impl Tool {
                 &["redis-server", "--version"],
                 &["valkey-server", "--version"],
             ],
+            Tool::Valgrind => &[&["valgrind", "--version"]],
         }
     }
 
@@ -87,6 +90,19 @@ impl Tool {
                     "--yes",
                     "--no-install-recommends",
                     "redis-server",
+                ],
+            ],
+            // Its debugger, which it only recommends, counts nothing.
+            Tool::Valgrind => &[
+                &["apt-get", "update"],
+                &[
+                    "env",
+                    "DEBIAN_FRONTEND=noninteractive",
+                    "apt-get",
+                    "install",
+                    "--yes",
+                    "--no-install-recommends",
+                    "valgrind",
                 ],
             ],
         }

@@ -14,6 +14,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Other `RUSTFLAGS` in the usual directory would rebuild everything, back and forth.
     pub(crate) loom_target_dir: String,
+    /// And so would their binaries with fixed seeds.
+    pub(crate) counted_target_dir: String,
     pub(crate) members: Vec<Member>,
 }
 
@@ -25,6 +27,8 @@ pub(crate) struct Member {
     /// What `default` turns on.
     pub(crate) default: Vec<String>,
     pub(crate) loom_tests: Vec<LoomTest>,
+    /// Whether a registry may have it.
+    pub(crate) is_published: bool,
 }
 
 #[derive(Debug, Default)]
@@ -36,11 +40,12 @@ pub(crate) struct LoomTest {
 impl Workspace {
     pub(crate) fn load() -> Result<Workspace> {
         let metadata = metadata()?;
-        let loom_target_dir = metadata.target_directory.join("loom");
         // Relative, if it can be: the line that repeats a step is to be read and shared.
-        let loom_target_dir = loom_target_dir
-            .strip_prefix(&metadata.workspace_root)
-            .unwrap_or(&loom_target_dir);
+        let own_target_dir = |name| {
+            let folder = metadata.target_directory.join(name);
+            let relative = folder.strip_prefix(&metadata.workspace_root);
+            relative.unwrap_or(&folder).to_string()
+        };
 
         let mut members: Vec<Member> = metadata
             .workspace_packages()
@@ -49,7 +54,8 @@ impl Workspace {
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Workspace {
-            loom_target_dir: loom_target_dir.to_string(),
+            loom_target_dir: own_target_dir("loom"),
+            counted_target_dir: own_target_dir("counted"),
             root: metadata.workspace_root.into_std_path_buf(),
             members,
         })
@@ -77,6 +83,7 @@ impl Member {
                     features: target.required_features.clone(),
                 })
                 .collect(),
+            is_published: is_published(package),
         }
     }
 
@@ -94,6 +101,12 @@ impl Member {
     pub(crate) fn is_xtask(&self) -> bool {
         self.name == env!("CARGO_PKG_NAME")
     }
+}
+
+/// Whether no `publish = false` keeps it from registries.
+pub(crate) fn is_published(package: &Package) -> bool {
+    let registries = package.publish.as_ref();
+    registries.is_none_or(|registries| !registries.is_empty())
 }
 
 /// The members and what they declare, without resolving what they depend on: needs no network.

@@ -74,4 +74,8 @@ pub use session::LocalSession;
 ///
 /// It costs about what an unseeded hash does, and holds against keys that collide by accident. Where an attacker
 /// chooses the keys, use as keys what a keyed cryptographic hash makes of them.
+#[cfg(not(inflight_fixed_seeds))]
 pub type DefaultHashBuilder = foldhash::fast::RandomState;
+/// The hasher of every backend where instructions and bytes are counted: seeded alike in every process.
+#[cfg(inflight_fixed_seeds)]
+pub type DefaultHashBuilder = foldhash::fast::FixedState;

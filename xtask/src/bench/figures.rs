@@ -2,29 +2,21 @@
 //!
 //! Each is a fresh process for each arm. What goes wrong with one is a note in the results: no verdict waits for it.
 //! Counts do not mind the neighbours and run as many at a time as there are cores; latency runs alone.
-//!
-//! # Instructions
-//!
-//! `valgrind --tool=callgrind` counts them within the worker's function `counted_rounds` alone, so what comes before it is
-//! left out. That is also why they are not the difference of a short run and a long one: a router calibrates its clock when
-//! it is made, for as many instructions as fit the time it takes, which is more than the rounds. Maps seed their hashers at
-//! random, so lookups probe a little differently in every process: repeated, a figure moves by up to 0.2 %, and by 2 % on
-//! papaya. (gungraun, the usual driver of callgrind, wants a runner of the very same version installed beside it, for
-//! figures that are then to be read back from its files.)
 
+mod counts;
 mod process;
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde::Deserialize;
 use verdict::schema::{
-    AllocationFigure, BytesFigure, Figures, InstructionFigure, LatencyCurve, LatencyPoint, Results,
-    Role, ScenarioRun,
+    Figures, InstructionFigure, LatencyCurve, LatencyPoint, Results, Role, ScenarioRun,
 };
 
-use self::process::{Interrupted, Programs, Said, each, said};
+use self::counts::json;
+use self::process::Interrupted;
+pub(crate) use self::process::{Programs, each};
 use crate::bench::worker::Scenario;
 
 /// The record whose maps are weighed: what `bench-figures bytes` fills is a router of phases.
@@ -35,9 +27,6 @@ const ENTRIES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const REQUESTS: u64 = 1_024;
 /// Operations that allocations are counted over: requests come and go in a decode step about twice within them.
 const OPS: u64 = 1_000_000;
-/// Rounds that instructions are counted over, and those before: by then requests of a decode step begin to complete.
-const ROUNDS: u64 = 256;
-const WARM_UP_ROUNDS: u64 = 512;
 /// The loads of latency, as shares of saturation.
 const LOADS: [f64; 2] = [0.5, 0.8];
 
@@ -152,12 +141,8 @@ fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> 
         return Ok(());
     }
     println!("bytes per entry, to {} entries", ENTRIES[ENTRIES.len() - 1]);
-    let figures: Vec<Result<Vec<BytesFigure>>> = each(&jobs, programs.cores, |(arm, entries)| {
-        json(
-            programs
-                .figures("bytes")
-                .args(["--arm", arm, "--entries", &entries.to_string()]),
-        )
+    let figures = each(&jobs, programs.cores, |(arm, entries)| {
+        programs.bytes(arm, *entries)
     });
     results.bytes = kept(results, figures)?.into_iter().flatten().collect();
     Ok(())
@@ -165,22 +150,15 @@ fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> 
 
 fn allocations(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
     println!("allocations per operation");
-    let figures: Vec<Result<AllocationFigure>> =
-        each(&pairs(scenarios), programs.cores, |(name, arm)| {
-            json(
-                programs
-                    .figures("allocations")
-                    .args(["--scenario", name, "--arm", arm])
-                    .args(["--seed", &results.seed.to_string()])
-                    .args(["--ops", &OPS.to_string()]),
-            )
-        });
+    let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
+        programs.allocations(name, arm, results.seed, OPS)
+    });
     results.allocations = measured(kept(results, figures), &results.command)?;
     Ok(())
 }
 
 fn instructions(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
-    if Command::new("valgrind").arg("--version").output().is_err() {
+    if !Programs::can_count_instructions() {
         results.instructions = Figures::NotMeasured {
             why: "valgrind, which counts them, is not installed".to_owned(),
             command: "apt-get install valgrind".to_owned(),
@@ -189,43 +167,14 @@ fn instructions(programs: &Programs, scenarios: &[Scenario], results: &mut Resul
     }
     println!("instructions per operation");
     let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
-        let said = said(
-            programs
-                .under_callgrind("count")
-                .args(["--scenario", name, "--arm", arm])
-                .args(["--seed", &results.seed.to_string()])
-                .args(["--warm-up", &WARM_UP_ROUNDS.to_string()])
-                .args(["--rounds", &ROUNDS.to_string()]),
-        )?;
         Ok(InstructionFigure {
             scenario: (*name).to_owned(),
             arm: (*arm).to_owned(),
-            per_op: per_op(&said)?,
+            per_op: programs.instructions(name, arm, results.seed)?,
         })
     });
     results.instructions = measured(kept(results, figures), &results.command)?;
     Ok(())
-}
-
-/// What callgrind collected, by the operations that the worker says they were.
-fn per_op(said: &Said) -> Result<f64> {
-    let ops: u64 = said
-        .out
-        .trim()
-        .parse()
-        .context("the worker did not say how many operations it did")?;
-    let instructions = collected(&said.err).context("callgrind collected nothing")?;
-    ensure!(
-        ops > 0 && instructions > 0,
-        "callgrind saw {instructions} instructions in {ops} operations: are the worker's symbols stripped?"
-    );
-    Ok(instructions as f64 / ops as f64)
-}
-
-/// The total in a line such as `==123== Collected : 7247606`.
-fn collected(err: &str) -> Option<u64> {
-    err.lines()
-        .find_map(|line| line.split_once("== Collected :")?.1.trim().parse().ok())
 }
 
 /// Everything but the incumbent in disguise.
@@ -257,11 +206,6 @@ fn pairs(scenarios: &[Scenario]) -> Vec<(&str, &str)> {
             arms.map(|arm| (each.name.as_str(), arm.name.as_str()))
         })
         .collect()
-}
-
-fn json<T: for<'de> Deserialize<'de>>(command: &mut Command) -> Result<T> {
-    serde_json::from_str(&said(command)?.out)
-        .with_context(|| format!("{} brought back no figures", process::line(command)))
 }
 
 /// The figures that there are, and a note on each that there is not; an error if none is, or somebody pressed Ctrl-C.
@@ -307,44 +251,7 @@ mod tests {
     use anyhow::anyhow;
     use verdict::schema::{Arm, Block, Cell, Figures, Role, ScenarioRun, Slice};
 
-    use super::{Interrupted, Said, collected, measured, per_op, saturation};
-
-    const CALLGRIND: &str = "\
-==5194== Command: bench-worker count --scenario on-token --arm dashmap
-==5194==
-==5194== Events    : Ir
-==5194== Collected : 26567059
-==5194==
-==5194== I   refs:      26,567,059
-";
-
-    fn said(out: &str, err: &str) -> Said {
-        Said {
-            out: out.to_owned(),
-            err: err.to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_total_of_callgrind() {
-        assert_eq!(collected(CALLGRIND), Some(26_567_059));
-        assert_eq!(collected("==5194== Events    : Ir\n"), None);
-        assert_eq!(collected("==5194== Collected : \n"), None);
-    }
-
-    #[test]
-    fn instructions_by_operations() {
-        let whole = per_op(&said("1000\n", CALLGRIND)).unwrap();
-        assert!((whole - 26_567.059).abs() < 1e-9, "{whole}");
-
-        let why = |said| per_op(&said).unwrap_err().to_string();
-        assert!(why(said("", CALLGRIND)).contains("how many operations"));
-        assert!(why(said("1000", "")).contains("collected nothing"));
-        // Where its function is not found, callgrind collects nothing, and is content.
-        let stripped = "==1== Collected : 0\n";
-        assert!(why(said("1000", stripped)).contains("stripped"));
-        assert!(why(said("0", CALLGRIND)).contains("in 0 operations"));
-    }
+    use super::{Interrupted, measured, saturation};
 
     #[test]
     fn saturation_is_the_median_of_blocks() {

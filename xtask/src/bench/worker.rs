@@ -35,11 +35,12 @@ pub(crate) struct Worker {
     scenarios: Vec<Scenario>,
 }
 
-/// Builds a binary of the package `benches`, and says where it is.
-pub(crate) fn built(root: &Path, name: &str) -> Result<PathBuf> {
+/// Builds a binary of the package `benches` in an environment with this, and says where it is.
+pub(crate) fn built(root: &Path, name: &str, env: &[(&str, &str)]) -> Result<PathBuf> {
     let built = Command::new("cargo")
         .args(["build", "--release", "--package", "benches", "--bin", name])
         .args(["--message-format", "json-render-diagnostics"])
+        .envs(env.iter().copied())
         .current_dir(root)
         .stderr(Stdio::inherit())
         .output()
@@ -64,7 +65,7 @@ impl Worker {
         let cores = thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
         let mut worker = Self {
-            binary: built(root, "bench-worker")?,
+            binary: built(root, "bench-worker", &[])?,
             cores,
             scenarios: Vec::new(),
         };

@@ -98,7 +98,7 @@ fn fault_of_task(words: &[&str]) -> Option<String> {
             let criteria = format!("adr/{number}-criteria.toml");
             (!root().join(&criteria).exists()).then(|| format!("there is no {criteria}"))
         }
-        Task::Adr(_) => None,
+        Task::Figures(_) | Task::Adr(_) => None,
     }
 }
 

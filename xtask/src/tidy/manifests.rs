@@ -18,7 +18,10 @@ struct Shown {
     description: bool,
     license: bool,
     rust_version: bool,
-    keywords_or_categories: bool,
+    categories: bool,
+    keywords: bool,
+    /// That docs.rs shows what stands behind a feature, too.
+    documents_all_features: bool,
 }
 
 fn not_presentable(crates: &[Shown], files: &[File]) -> Vec<Finding> {
@@ -34,7 +37,12 @@ fn not_presentable(crates: &[Shown], files: &[File]) -> Vec<Finding> {
             (each.description, "description"),
             (each.license, "license"),
             (each.rust_version, "rust-version"),
-            (each.keywords_or_categories, "keywords, and no categories"),
+            (each.categories, "categories"),
+            (each.keywords, "keywords, of which crates.io takes five"),
+            (
+                each.documents_all_features,
+                "`all-features = true` for docs.rs",
+            ),
         ] {
             if !has {
                 findings.push(Finding {
@@ -81,23 +89,18 @@ fn other_test_command(files: &[File]) -> Vec<Finding> {
 
 fn published() -> Vec<Shown> {
     let metadata = workspace::metadata().expect("the manifests can be read");
-    let is_published = |package: &&Package| {
-        package
-            .publish
-            .as_ref()
-            .is_none_or(|registries| !registries.is_empty())
-    };
     let shown = |package: &Package| Shown {
         name: package.name.to_string(),
         description: package.description.is_some(),
         license: package.license.is_some(),
         rust_version: package.rust_version.is_some(),
-        keywords_or_categories: !package.keywords.is_empty() || !package.categories.is_empty(),
+        categories: !package.categories.is_empty(),
+        keywords: (1..=5).contains(&package.keywords.len()),
+        documents_all_features: package.metadata["docs"]["rs"]["all-features"] == true,
     };
-    metadata
-        .workspace_packages()
-        .into_iter()
-        .filter(is_published)
+    let packages = metadata.workspace_packages().into_iter();
+    packages
+        .filter(|package| workspace::is_published(package))
         .map(shown)
         .collect()
 }
@@ -105,7 +108,7 @@ fn published() -> Vec<Shown> {
 #[test]
 fn published_crates_are_presentable() {
     hold(
-        "a published crate has a README, a description, a licence, keywords or categories, and a rust-version",
+        "a published crate has a README, a description, a licence, keywords, categories, a rust-version, and all its features on docs.rs",
         "write it, or say `publish = false`",
         &not_presentable(&published(), &workspace_files()),
     );
@@ -144,7 +147,9 @@ mod teeth {
             description: true,
             license: true,
             rust_version: true,
-            keywords_or_categories: true,
+            categories: true,
+            keywords: true,
+            documents_all_features: true,
             ..bare
         };
         assert!(not_presentable(&[dressed], &[readme]).is_empty());
@@ -152,7 +157,7 @@ mod teeth {
             name: "a".to_owned(),
             ..Shown::default()
         };
-        assert_eq!(not_presentable(&[bare], &[]).len(), 5);
+        assert_eq!(not_presentable(&[bare], &[]).len(), 7);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The processes that take the figures.
 
+use std::env;
 use std::fmt;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use wait_timeout::ChildExt;
 
-use crate::bench::worker::built;
+use crate::bench::worker::{Scenario, built};
 
 /// Many times what any of them takes.
 const HUNG: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The binaries of the package `benches`.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     worker: PathBuf,
     figures: PathBuf,
     /// The cores that there are.
@@ -42,11 +43,41 @@ pub(super) struct Programs {
 
 impl Programs {
     pub(super) fn build(root: &Path) -> Result<Self> {
+        Self::built_with(root, &[])
+    }
+
+    /// As they are where what is counted must be the same in every process, in a folder of their own: all else would be rebuilt,
+    /// back and forth, for other `RUSTFLAGS`. Each crate is compiled in one piece, so that a new function does not move others
+    /// into other pieces, where they are inlined or not: in one piece an event of adapters has a tenth fewer instructions.
+    pub(crate) fn build_with_fixed_seeds(root: &Path, target_dir: &str) -> Result<Self> {
+        let inherited = env::var("RUSTFLAGS").unwrap_or_default();
+        let flags = format!("{inherited} --cfg inflight_fixed_seeds");
+        Self::built_with(
+            root,
+            &[
+                ("RUSTFLAGS", flags.trim()),
+                ("CARGO_TARGET_DIR", target_dir),
+                ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+            ],
+        )
+    }
+
+    fn built_with(root: &Path, env: &[(&str, &str)]) -> Result<Self> {
         Ok(Self {
-            worker: built(root, "bench-worker")?,
-            figures: built(root, "bench-figures")?,
+            worker: built(root, "bench-worker", env)?,
+            figures: built(root, "bench-figures", env)?,
             cores: thread::available_parallelism().map_or(1, usize::from),
         })
+    }
+
+    /// The scenarios, as they are on one core.
+    pub(crate) fn scenarios(&self) -> Result<Vec<Scenario>> {
+        // They are more than a pipe may hold.
+        let listed = Command::new(&self.worker)
+            .args(["list", "--cores", "1"])
+            .output()
+            .context("cannot start the worker")?;
+        serde_json::from_slice(&listed.stdout).context("the worker names no scenarios")
     }
 
     /// A task of the worker, on all cores.
@@ -129,7 +160,7 @@ pub(super) fn line(command: &Command) -> String {
 }
 
 /// Does the jobs, so many at a time, and answers in their order. After Ctrl-C none is begun.
-pub(super) fn each<J: Sync, T: Send>(
+pub(crate) fn each<J: Sync, T: Send>(
     jobs: &[J],
     at_a_time: usize,
     run: impl Fn(&J) -> Result<T> + Sync,
