@@ -30,11 +30,14 @@ const OPS: u64 = 1_000_000;
 /// The loads of latency, as shares of saturation.
 const LOADS: [f64; 2] = [0.5, 0.8];
 
-/// Measures them all, of the scenarios of the records that the run is about, and notes what could not be.
+/// Measures them all, of the scenarios that were timed, and notes what could not be. Of a record's fleets, all sizes are
+/// counted: what does not grow with them shows in instructions, to the last one.
 pub(crate) fn fill(root: &Path, scenarios: &[Scenario], results: &mut Results) {
     let about = |each: &&Scenario| {
-        let mut records = results.runs.iter().map(|run| run.adr.as_deref());
-        records.any(|record| record == Some(&each.adr))
+        let is_sized = each.name.contains("/workers=");
+        results.runs.iter().any(|run| {
+            run.scenario == each.name || is_sized && run.adr.as_deref() == Some(&each.adr)
+        })
     };
     let scenarios: &[Scenario] = &scenarios.iter().filter(about).cloned().collect::<Vec<_>>();
     let programs = match Programs::build(root) {
@@ -194,13 +197,10 @@ fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
     names
 }
 
-/// Each operation as usual, with each of its arms. What varies a factor has a slash in its name: of those, the sizes of a
-/// fleet are counted too, since what does not grow with them shows in instructions, to the last one.
+/// Each operation with each of its arms.
 fn pairs(scenarios: &[Scenario]) -> Vec<(&str, &str)> {
-    let counted = scenarios
+    scenarios
         .iter()
-        .filter(|each| !each.name.contains('/') || each.name.contains("/workers="));
-    counted
         .flat_map(|each| {
             let arms = each.arms.iter().filter(|arm| is_measured(arm.role));
             arms.map(|arm| (each.name.as_str(), arm.name.as_str()))
