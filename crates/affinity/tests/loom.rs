@@ -282,6 +282,23 @@ fn release_against_lease_release<M: SessionMap + Default + 'static>() {
     });
 }
 
+/// A turn of the binding before takes no lease of the next one's away.
+fn rebind_against_lease_release<M: SessionMap + Default + 'static>() {
+    model(|| {
+        let (setup, bound) = Setup::<M>::bound();
+        let lease = setup.store.acquire(KEY).unwrap().unwrap();
+        assert_eq!(lease.binding(), bound);
+        let dropping = thread::spawn(move || drop(lease));
+        let rebound = setup.store.bind(KEY, B, RouterOnly).unwrap().now;
+        let turn = setup.store.acquire(KEY).unwrap().expect("it was bound");
+        dropping.join().unwrap();
+        assert_eq!(sweep(&setup.store, 5 * TTL), 0, "its own turn holds it");
+        assert_eq!(setup.peek(), rebound);
+        drop(turn);
+        assert_eq!(sweep(&setup.store, 6 * TTL), 1);
+    });
+}
+
 /// A session that was used keeps its place, and the one that was not gives its up, told once.
 fn eviction_against_refresh<M: SessionMap + Default + 'static>() {
     model(|| {
@@ -344,6 +361,7 @@ races!(
     lease_release_against_sweep,
     lease_against_lease,
     release_against_lease_release,
+    rebind_against_lease_release,
     eviction_against_refresh,
     release_against_remove,
 );

@@ -19,6 +19,7 @@ use worker_id::WorkerWithDpRank;
 backends::on_every_backend! {
     expired_entries_never_count_as_full,
     what_is_in_flight_is_not_evicted,
+    a_late_turn_gives_back_its_own_lease_only,
     a_sweep_goes_by_its_budget_in_bites,
     a_panicking_callback_loses_no_other,
     a_callback_may_use_the_store,
@@ -113,6 +114,26 @@ fn what_is_in_flight_is_not_evicted<M: SessionMap + Default>() {
     assert_eq!(store.peek("turn-599").unwrap(), None);
     drop(leases);
     assert_eq!(store.len(), 600);
+}
+
+fn a_late_turn_gives_back_its_own_lease_only<M: SessionMap + Default>() {
+    let store = store::<M>(8, WhenFull::Reject);
+    store.bind("s", A, RouterOnly).unwrap();
+    let [early, late] = [(); 2].map(|()| store.acquire("s").unwrap().unwrap());
+    let rebound = store.bind("s", B, RouterOnly).unwrap().now;
+    drop(early);
+    let turn = store.acquire("s").unwrap().unwrap();
+    drop(late);
+    assert_eq!(store.sweep(TTL * 5, usize::MAX).ended, 0);
+    assert_eq!(store.peek("s").unwrap(), rebound);
+    drop(turn);
+    assert_eq!(store.sweep(TTL * 6, usize::MAX).ended, 1);
+
+    store.bind("s", A, RouterOnly).unwrap();
+    let outlives = store.acquire("s").unwrap().unwrap();
+    drop(store);
+    assert_eq!(outlives.binding().worker, A);
+    drop(outlives);
 }
 
 fn a_sweep_goes_by_its_budget_in_bites<M: SessionMap + Default>() {
