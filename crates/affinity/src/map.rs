@@ -17,8 +17,9 @@ use crate::fingerprint::SessionFingerprint;
 
 /// A map from sessions to their pins, to build a [`MemoryStore`](crate::MemoryStore) on.
 ///
-/// It owns what it needs, since a lease may outlive its store. Any `state_map::StateMap` from [`SessionFingerprint`] to [`SessionEntry`] is one. For a map of your own, implement this and
-/// [`SessionMapSession`], whose documentation is the contract.
+/// It owns what it needs, since a lease may outlive its store. Any `state_map::StateMap` from [`SessionFingerprint`] to
+/// [`SessionEntry`] is one. For a map of your own, implement this and [`SessionMapSession`], whose documentation is the
+/// contract.
 #[diagnostic::on_unimplemented(
     message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `SessionMap`"

@@ -118,7 +118,7 @@ fn what_is_in_flight_is_not_evicted<M: SessionMap + Default>() {
 
 fn a_late_turn_gives_back_its_own_lease_only<M: SessionMap + Default>() {
     let store = store::<M>(8, WhenFull::Reject);
-    store.bind("s", A, RouterOnly).unwrap();
+    assert!(store.bind("s", A, RouterOnly).unwrap().applied);
     let [early, late] = [(); 2].map(|()| store.acquire("s").unwrap().unwrap());
     let rebound = store.bind("s", B, RouterOnly).unwrap().now;
     drop(early);
@@ -129,7 +129,7 @@ fn a_late_turn_gives_back_its_own_lease_only<M: SessionMap + Default>() {
     drop(turn);
     assert_eq!(store.sweep(TTL * 6, usize::MAX).ended, 1);
 
-    store.bind("s", A, RouterOnly).unwrap();
+    assert!(store.bind("s", A, RouterOnly).unwrap().applied);
     let outlives = store.acquire("s").unwrap().unwrap();
     drop(store);
     assert_eq!(outlives.binding().worker, A);
