@@ -47,7 +47,7 @@ fn update(root: &Path, number: &str, results: &Path) -> Result<()> {
     let text = fs::read_to_string(root.join(results)).with_context(|| {
         format!("cannot read {shown}: measure with `cargo xtask bench --adr {number}`, or name a file with --results")
     })?;
-    let copy = compact(&text).with_context(|| format!("{shown} is refused"))?;
+    let copy = compact(number, &text).with_context(|| format!("{shown} is refused"))?;
     let answer = Answer::new(number, &criteria, &copy)
         .with_context(|| format!("{shown} does not answer record {number}"))?;
     ensure!(
@@ -70,9 +70,17 @@ fn update(root: &Path, number: &str, results: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The results without whitespace, since a repository keeps them for good.
-fn compact(text: &str) -> Result<String, ReadError> {
-    Ok(Results::from_json(text)?.to_json()? + "\n")
+/// What the results have of a record's scenarios, without whitespace, since a repository keeps them for good.
+fn compact(number: &str, text: &str) -> Result<String, ReadError> {
+    let mut results = Results::from_json(text)?;
+    results
+        .runs
+        .retain(|run| run.adr.as_deref() == Some(number));
+    let runs = &results.runs;
+    results
+        .latency
+        .retain(|curve| runs.iter().any(|run| run.scenario == curve.scenario));
+    Ok(results.to_json()? + "\n")
 }
 
 fn write(root: &Path, path: &str, text: &str) -> Result<()> {
