@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
-use benches::scenario::{self, Shares};
+use benches::catalogue;
+use benches::scenario::Shares;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 fn steady_state(criterion: &mut Criterion) {
     // As usual, on one core: what varies a factor has a slash in its name.
-    let scenarios = scenario::all(1);
+    let scenarios = catalogue::all(1);
     for scenario in scenarios.iter().filter(|each| !each.name.contains('/')) {
         let mut group = criterion.benchmark_group(&scenario.name);
         for arm in &scenario.arms {

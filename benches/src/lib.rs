@@ -15,6 +15,7 @@
 
 pub mod any_map;
 pub mod baselines;
+pub mod catalogue;
 mod changes;
 pub mod decode_step;
 pub mod figures;

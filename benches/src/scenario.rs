@@ -5,11 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 use verdict::schema::{Arm, Role};
-
-use crate::{loras, phase_scenarios, routers, serving_loop, sessions, streams};
 
 /// One thread's share of a scenario's work.
 pub trait Share: Send {
@@ -126,29 +124,4 @@ pub(crate) fn varied(name: &str, what: &str, variation: &str) -> (String, String
             format!("{what}; {variation}"),
         )
     }
-}
-
-/// The scenario of that name, on a machine with so many cores.
-///
-/// # Errors
-///
-/// If there is none.
-pub fn find(name: &str, cores: u32) -> Result<Scenario> {
-    let mut all = all(cores).into_iter();
-    all.find(|scenario| scenario.name == name)
-        .with_context(|| format!("no scenario is called {name}: `bench-worker list` names them"))
-}
-
-/// Every scenario, on a machine with so many cores: each operation as usual, and varied by one factor at a time.
-#[must_use]
-pub fn all(cores: u32) -> Vec<Scenario> {
-    [
-        phase_scenarios::all(cores),
-        loras::all(cores),
-        routers::all(cores),
-        sessions::all(cores),
-        streams::all(cores),
-        serving_loop::in_process::all(cores),
-    ]
-    .concat()
 }

@@ -5,7 +5,7 @@
 
 use alloc_count::CountingAllocator;
 use anyhow::Result;
-use benches::{figures, scenario};
+use benches::{catalogue, figures};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
@@ -77,7 +77,7 @@ fn counted(task: &Task) -> Result<String> {
             seed,
             ops,
         } => {
-            let scenario = scenario::find(scenario, 1)?;
+            let scenario = catalogue::find(scenario, 1)?;
             serde_json::to_string(&figures::allocations(&scenario, arm, *seed, *ops)?)
         }
     };

@@ -4,9 +4,10 @@
 use std::io;
 
 use anyhow::Result;
+use benches::catalogue;
 use benches::latency;
 use benches::measure::Measuring;
-use benches::scenario::{self, Shares};
+use benches::scenario::Shares;
 use clap::{Parser, Subcommand};
 
 /// What a worker says once its arm is built.
@@ -98,7 +99,7 @@ enum Task {
 
 fn main() -> Result<()> {
     match Flags::parse().task {
-        Task::List { cores } => println!("{}", serde_json::to_string(&scenario::all(cores))?),
+        Task::List { cores } => println!("{}", serde_json::to_string(&catalogue::all(cores))?),
         Task::Measure {
             scenario,
             arm,
@@ -106,7 +107,7 @@ fn main() -> Result<()> {
             seed,
             planted,
         } => {
-            let scenario = scenario::find(&scenario, cores)?;
+            let scenario = catalogue::find(&scenario, cores)?;
             let shares = scenario.shares(&arm, seed)?;
             let mut arm = Measuring::new(shares, planted.or(scenario.planted(&arm)));
             println!("{READY}");
@@ -122,7 +123,7 @@ fn main() -> Result<()> {
             seed,
             rate,
         } => {
-            let shares = scenario::find(&scenario, cores)?.shares(&arm, seed)?;
+            let shares = catalogue::find(&scenario, cores)?.shares(&arm, seed)?;
             let latencies = latency::latencies(shares, rate)?;
             println!("{}", serde_json::to_string(&latencies)?);
         }
@@ -134,12 +135,12 @@ fn main() -> Result<()> {
             warm_up,
             rounds,
         } => {
-            let mut shares = scenario::find(&scenario, cores)?.shares(&arm, seed)?;
+            let mut shares = catalogue::find(&scenario, cores)?.shares(&arm, seed)?;
             work(&mut shares, warm_up);
             println!("{}", counted_rounds(&mut shares, rounds));
         }
         Task::Test { scenario, cores } => {
-            let scenario = scenario::find(&scenario, cores)?;
+            let scenario = catalogue::find(&scenario, cores)?;
             for arm in &scenario.arms {
                 let ops = work(&mut scenario.shares(&arm.name, 1)?, 2_000);
                 println!("ok   {} {} ({ops} operations)", scenario.name, arm.name);
