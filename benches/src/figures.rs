@@ -25,6 +25,7 @@ use crate::baselines::loras::FourMaps;
 use crate::baselines::phases::ReferencePhases;
 use crate::phase_state::config;
 use crate::scenario::{Scenario, Share};
+use crate::sessions;
 
 /// What a router holds when it tracks so many requests; when as many again have come, each as the oldest went; and when all
 /// were reaped. Each with a fresh process: what one router left to be reclaimed would be another's gain.
@@ -90,24 +91,47 @@ pub fn pair_bytes(arm: &str, pairs: u64) -> Result<BytesFigure> {
         assert!(loads(pairs).all(is_new), "pairs are fresh");
         Box::new(tracker)
     }
-    let before = thread_counts();
-    let tracker: Box<dyn Any> = match arm {
-        "dashmap" => filled(pairs, LoraTracker::<DashMapLoras>::default()),
-        "papaya" => filled(pairs, LoraTracker::<PapayaLoras>::default()),
-        "scc" => filled(pairs, LoraTracker::<SccLoras>::default()),
-        "rwlock" => filled(pairs, LoraTracker::<RwLockLoras>::default()),
+    held(arm, pairs, || match arm {
+        "dashmap" => Some(filled(pairs, LoraTracker::<DashMapLoras>::default())),
+        "papaya" => Some(filled(pairs, LoraTracker::<PapayaLoras>::default())),
+        "scc" => Some(filled(pairs, LoraTracker::<SccLoras>::default())),
+        "rwlock" => Some(filled(pairs, LoraTracker::<RwLockLoras>::default())),
         "reference" => {
             let maps = FourMaps::default();
             loads(pairs).for_each(|event| maps.apply(event));
-            Box::new(maps)
+            Some(Box::new(maps))
         }
-        _ => bail!("no adapters are tracked by {arm}"),
-    };
+        _ => None,
+    })
+}
+
+/// What a store holds of so many sessions with ids of 36 characters. With a fresh process, as [`bytes`].
+///
+/// # Errors
+///
+/// If there is no such arm.
+///
+/// # Panics
+///
+/// If the counting allocator is not installed.
+pub fn session_bytes(arm: &str, sessions: u64) -> Result<BytesFigure> {
+    let ids = sessions::ids(sessions);
+    held(arm, sessions, || sessions::filled(arm, &ids))
+}
+
+/// What is held by what `fill` makes.
+fn held(
+    arm: &str,
+    entries: u64,
+    fill: impl FnOnce() -> Option<Box<dyn Any>>,
+) -> Result<BytesFigure> {
+    let before = thread_counts();
+    let filled = fill().with_context(|| format!("there is no arm {arm}"))?;
     let held = (thread_counts() - before).live_bytes();
-    drop(tracker);
+    drop(filled);
     Ok(BytesFigure {
         arm: arm.to_owned(),
-        entries: pairs,
+        entries,
         state: MapState::Filled,
         bytes: u64::try_from(held).context("more was freed than allocated")?,
     })

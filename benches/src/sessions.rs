@@ -3,6 +3,7 @@
 //! Sessions have ids of 36 characters, as clients make them, and each has a pin. The store's clock moves on with every round
 //! of the first thread, so that nearly every hit finds a deadline to store.
 
+use std::any::Any;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
@@ -111,12 +112,7 @@ fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
             seed,
             turns,
         ),
-        "reference" => {
-            let sessions = ReferenceSessions::default();
-            ids.iter()
-                .for_each(|id| sessions.put(id, worker_of(id), TTL));
-            shares(sessions, &ids, setting, seed, turns)
-        }
+        "reference" => shares(reference(&ids), &ids, setting, seed, turns),
         "moka" => {
             let sessions = MokaSessions::new(setting.sessions * 2, TTL);
             ids.iter().for_each(|id| sessions.put(id, worker_of(id)));
@@ -126,7 +122,26 @@ fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
     })
 }
 
-fn ids(sessions: u64) -> Vec<String> {
+/// A store with a pin for each of these, to be weighed.
+pub(crate) fn filled(arm: &str, ids: &[String]) -> Option<Box<dyn Any>> {
+    Some(match arm {
+        "dashmap" => Box::new(memory(DashMapSessions::new(), ids)),
+        "papaya" => Box::new(memory(PapayaSessions::new(), ids)),
+        "scc" => Box::new(memory(SccSessions::new(), ids)),
+        "rwlock" => Box::new(memory(RwLockSessions::new(), ids)),
+        "reference" => Box::new(reference(ids)),
+        _ => return None,
+    })
+}
+
+fn reference(ids: &[String]) -> ReferenceSessions {
+    let sessions = ReferenceSessions::default();
+    ids.iter()
+        .for_each(|id| sessions.put(id, worker_of(id), TTL));
+    sessions
+}
+
+pub(crate) fn ids(sessions: u64) -> Vec<String> {
     let mut rng = fastrand::Rng::with_seed(sessions);
     let id = |_| {
         let bits = rng.u128(..);

@@ -38,6 +38,15 @@ enum Task {
         #[arg(long)]
         pairs: u64,
     },
+    /// The bytes that a store of sessions holds, with a pin for each.
+    SessionBytes {
+        /// The arm's name.
+        #[arg(long)]
+        arm: String,
+        /// The sessions to pin.
+        #[arg(long)]
+        sessions: u64,
+    },
     /// How uneven DashMap's shards are with so many requests.
     Skew {
         /// The requests to track.
@@ -70,6 +79,9 @@ fn counted(task: &Task) -> Result<String> {
     let json = match task {
         Task::Bytes { arm, entries } => serde_json::to_string(&figures::bytes(arm, *entries)?),
         Task::PairBytes { arm, pairs } => serde_json::to_string(&figures::pair_bytes(arm, *pairs)?),
+        Task::SessionBytes { arm, sessions } => {
+            serde_json::to_string(&figures::session_bytes(arm, *sessions)?)
+        }
         Task::Skew { entries } => serde_json::to_string(&figures::shard_skew(*entries)),
         Task::Allocations {
             scenario,
@@ -133,6 +145,20 @@ mod tests {
                 ours < four_maps,
                 "{arm}: {ours} bytes, and four maps {four_maps}"
             );
+        }
+    }
+
+    #[test]
+    fn a_session_is_weighed_on_every_map() {
+        for arm in MAPS {
+            let task = Task::SessionBytes {
+                arm: arm.to_owned(),
+                sessions: 10_000,
+            };
+            let figure: BytesFigure = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+            // An id, a worker and a deadline at least; and no more than an entry, a record and sparse tables make of them.
+            let per_session = figure.per_entry().unwrap();
+            assert!((68.0..1_000.0).contains(&per_session), "{figure:?}");
         }
     }
 
