@@ -76,7 +76,7 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
 }
 
 /// What a tracker of adapters holds when so many pairs of worker and adapter have been loaded, one event for each: 100 of
-/// 1,000 adapters on a worker. With a fresh process, as [`bytes`].
+/// 1,000 adapters on a worker. With a fresh process, as [`bytes()`].
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ pub fn pair_bytes(arm: &str, pairs: u64) -> Result<BytesFigure> {
     })
 }
 
-/// What a store holds of so many sessions with ids of 36 characters. With a fresh process, as [`bytes`].
+/// What a store holds of so many sessions with ids of 36 characters. With a fresh process, as [`bytes()`].
 ///
 /// # Errors
 ///
