@@ -27,7 +27,7 @@ pub mod phase_state;
 mod routers;
 pub mod scenario;
 pub mod serving_loop;
-mod sessions;
+pub mod sessions;
 mod streams;
 
 /// The request that docs/architecture.md follows through the house, run as a doc test.

@@ -87,36 +87,17 @@ fn arms() -> Vec<Arm> {
 }
 
 fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    let turns = setting.turns;
     let ids = ids(setting.sessions);
     Ok(match map_of(arm) {
-        "dashmap" => shares(
-            memory(DashMapSessions::new(), &ids),
-            &ids,
-            setting,
-            seed,
-            turns,
-        ),
-        "papaya" => shares(
-            memory(PapayaSessions::new(), &ids),
-            &ids,
-            setting,
-            seed,
-            turns,
-        ),
-        "scc" => shares(memory(SccSessions::new(), &ids), &ids, setting, seed, turns),
-        "rwlock" => shares(
-            memory(RwLockSessions::new(), &ids),
-            &ids,
-            setting,
-            seed,
-            turns,
-        ),
-        "reference" => shares(reference(&ids), &ids, setting, seed, turns),
+        "dashmap" => shares(memory(DashMapSessions::new(), &ids), &ids, setting, seed),
+        "papaya" => shares(memory(PapayaSessions::new(), &ids), &ids, setting, seed),
+        "scc" => shares(memory(SccSessions::new(), &ids), &ids, setting, seed),
+        "rwlock" => shares(memory(RwLockSessions::new(), &ids), &ids, setting, seed),
+        "reference" => shares(reference(&ids), &ids, setting, seed),
         "moka" => {
             let sessions = MokaSessions::new(setting.sessions * 2, TTL);
             ids.iter().for_each(|id| sessions.put(id, worker_of(id)));
-            shares(sessions, &ids, setting, seed, turns)
+            shares(sessions, &ids, setting, seed)
         }
         _ => bail!("no store is called {arm}"),
     })
@@ -141,7 +122,9 @@ fn reference(ids: &[String]) -> ReferenceSessions {
     sessions
 }
 
-pub(crate) fn ids(sessions: u64) -> Vec<String> {
+/// The ids of so many sessions, as clients make them: 36 characters each, the same ones every time.
+#[must_use]
+pub fn ids(sessions: u64) -> Vec<String> {
     let mut rng = fastrand::Rng::with_seed(sessions);
     let id = |_| {
         let bits = rng.u128(..);
@@ -222,7 +205,7 @@ impl Pins for MokaSessions {
     }
 }
 
-fn shares<P: Pins>(pins: P, ids: &[String], setting: &Setting, seed: u64, turns: bool) -> Shares {
+fn shares<P: Pins>(pins: P, ids: &[String], setting: &Setting, seed: u64) -> Shares {
     let pins = Arc::new(pins);
     (0..setting.threads)
         .map(|thread| {
@@ -234,7 +217,7 @@ fn shares<P: Pins>(pins: P, ids: &[String], setting: &Setting, seed: u64, turns:
                 next: 0,
                 moves_the_clock: thread == 0,
             };
-            if turns {
+            if setting.turns {
                 Box::new(Turns::new(hits)) as Box<dyn Share>
             } else {
                 Box::new(hits)

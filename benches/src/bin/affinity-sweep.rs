@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use affinity::{BindingKind, DashMapSessions, MemoryStore, MemoryStoreConfig};
 use anyhow::{Result, ensure};
 use benches::baselines::sessions::ReferenceSessions;
+use benches::sessions::ids;
 use clap::{Parser, Subcommand, ValueEnum};
 use hdrhistogram::Histogram;
 use worker_id::WorkerWithDpRank;
@@ -138,12 +139,6 @@ fn main() -> Result<()> {
 #[inline(never)]
 fn counted_sweep(store: &Store) -> usize {
     Sessions::sweep(store)
-}
-
-fn ids(sessions: u64) -> Vec<String> {
-    let mut rng = fastrand::Rng::with_seed(sessions);
-    let id = |_| uuid::Builder::from_random_bytes(rng.u128(..).to_ne_bytes()).into_uuid();
-    (0..sessions).map(id).map(|id| id.to_string()).collect()
 }
 
 /// Of which the first half has run out at `SWEPT`.

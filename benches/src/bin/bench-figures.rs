@@ -98,11 +98,16 @@ fn counted(task: &Task) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
     use verdict::schema::{AllocationFigure, BytesFigure, MapState};
 
     use super::{Task, counted};
 
     const MAPS: [&str; 5] = ["dashmap", "papaya", "scc", "rwlock", "reference"];
+
+    fn said<T: DeserializeOwned>(task: &Task) -> T {
+        serde_json::from_str(&counted(task).unwrap()).unwrap()
+    }
 
     #[test]
     fn bytes_of_every_map() {
@@ -111,7 +116,7 @@ mod tests {
                 arm: arm.to_owned(),
                 entries: 10_000,
             };
-            let figures: Vec<BytesFigure> = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+            let figures: Vec<BytesFigure> = said(&task);
             let states = [MapState::Filled, MapState::AfterChurn, MapState::AfterDrain];
             assert!(figures.iter().map(|each| each.state).eq(states), "{arm}");
             // A key of 16 bytes and a pointer or a phase at least, and no more than a cell and a sparse table make of them.
@@ -133,7 +138,7 @@ mod tests {
                 arm: arm.to_owned(),
                 pairs: 100_000,
             };
-            let figure: BytesFigure = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+            let figure: BytesFigure = said(&task);
             figure.per_entry().unwrap()
         };
         let four_maps = held("reference");
@@ -155,7 +160,7 @@ mod tests {
                 arm: arm.to_owned(),
                 sessions: 10_000,
             };
-            let figure: BytesFigure = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+            let figure: BytesFigure = said(&task);
             // An id, a worker and a deadline at least; and no more than an entry, a record and sparse tables make of them.
             let per_session = figure.per_entry().unwrap();
             assert!((68.0..1_000.0).contains(&per_session), "{figure:?}");
@@ -172,8 +177,7 @@ mod tests {
                     seed: 1,
                     ops: 100_000,
                 };
-                let figure: AllocationFigure =
-                    serde_json::from_str(&counted(&task).unwrap()).unwrap();
+                let figure: AllocationFigure = said(&task);
                 assert!(figure.ops >= 100_000, "{figure:?}");
                 // Of the four only a decode step admits requests, each with a buffer and a name of its own.
                 let admits = scenario == "decode-step";
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn shards_are_a_little_uneven() {
         let task = Task::Skew { entries: 1_024 };
-        let skew: Option<f64> = serde_json::from_str(&counted(&task).unwrap()).unwrap();
+        let skew: Option<f64> = said(&task);
         let skew = skew.unwrap();
         assert!((1.0..3.0).contains(&skew), "{skew}");
     }

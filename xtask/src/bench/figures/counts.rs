@@ -12,8 +12,8 @@
 //!
 //! Maps seed their hashers at random, so lookups probe a little differently in every process. Repeated five times, a figure
 //! moved by up to 0.3 %, on papaya mostly by up to 3 %, and by 28 % where the seed decided whether a table was still growing
-//! while it was counted. What is compared
-//! from one revision to the next is built with fixed seeds instead ([`crate::figures`]): then nothing moves but ids.
+//! while it was counted. What is compared from one revision to the next is built with fixed seeds instead
+//! ([`crate::figures`]): then nothing moves but ids.
 
 use std::process::Command;
 
