@@ -30,6 +30,7 @@ pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
     steps.push(package(members));
     steps.push(figures());
     steps.push(Step::cargo("tidy", ["test", "--package", "xtask"]));
+    steps.push(documents());
     steps.push(Step::cargo("adr", ["xtask", "adr", "check"]));
     steps
 }
@@ -128,6 +129,14 @@ fn package(members: &[Member]) -> Step {
             .chain(excluded)
             .chain(how),
     )
+}
+
+/// Runs the commands that the documents tell people to type.
+fn documents() -> Step {
+    let test = ["test", "--package", "xtask", "documents_say_what_works"];
+    Step::cargo("documents", test.into_iter().chain(["--", "--ignored"]))
+        .slow(true)
+        .must_run_tests()
 }
 
 fn figures() -> Step {

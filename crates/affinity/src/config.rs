@@ -61,7 +61,7 @@ pub enum WhenFull {
     /// Declines, without an error: the request is routed and not remembered. Every pin stays.
     Unpinned,
     /// Ends the pin that has been idle longest, those first that were never used after they were bound, and none that
-    /// has a turn in flight.
+    /// has a turn in flight. Of those that are equally old by the millisecond, any.
     ///
     /// An eviction looks at 256 pins at most. Where all of them were used since it last looked at them, it ends the one
     /// of them that was used longest ago, though others might be found that never were. So of pins in use a flood of

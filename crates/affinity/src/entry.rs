@@ -2,7 +2,7 @@
 //!
 //! # Design
 //!
-//! An entry lies in the map's own table: the word, the binding, and a pointer to the [`Record`], which hits do not follow.
+//! An entry lies in the map's own table: the word, the binding, and where the ledger has it, which hits do not read.
 //! **A binding does not change.** A rebind ends one entry and makes another. So a reader that finds an entry has a whole
 //! binding in hand, and all there is to race about is the word:
 //!
@@ -22,14 +22,15 @@
 //! - *No binding that changes inside the entry*: readers would need a sequence lock or a published cell to get it whole.
 //!   Rebinding is rare, and looking a second time, see `memory.rs`, is needed anyway.
 //! - *In the table, not behind a pointer*: a hit on one of 100,000 sessions waits for memory and for little else, once for
-//!   each allocation that it goes through: these were the table, and the entry with its text. Now two thirds of a hit's time on
-//!   DashMap is the one load of the table. `fingerprint.rs` has the figures.
+//!   each allocation that it goes through: these were the table, and the entry with its text. `fingerprint.rs` has the figures.
+//! - *Where the ledger has it, here*: what the ledger would need to find its own note by, it would have to look up as well.
 //! - *A compare-and-swap for a refresh, not a store*: a store could bring an ended entry back.
 //!
 //! # Invariants
 //!
 //! - A word that has ended does not change.
 //! - Until then the deadline only grows. With leases it may be in the past, and the release sets it anew.
+//! - The note changes under the ledger's lock alone.
 
 use std::fmt;
 
@@ -37,7 +38,7 @@ use state_map::Retire;
 use state_map::sync::atomic::{AtomicU64, Ordering};
 use worker_id::WorkerWithDpRank;
 
-use crate::record::Record;
+use crate::ledger::Note;
 use crate::{Binding, BindingKind};
 
 const ENDED: u64 = 0;
@@ -58,7 +59,7 @@ pub struct SessionEntry {
     word: AtomicU64,
     worker: WorkerWithDpRank,
     generation: u64,
-    record: Record,
+    note: AtomicU64,
 }
 
 /// The moments that an operation goes by, in milliseconds of the store's clock.
@@ -85,16 +86,17 @@ pub(crate) enum State {
 }
 
 impl SessionEntry {
-    pub(crate) fn new(record: Record, binding: &Binding, deadline: u64) -> Self {
+    /// With no turn in flight; noted as `note`, by which its deadline is.
+    pub(crate) fn new(binding: &Binding, note: Note) -> Self {
         let engine = match binding.kind {
             BindingKind::RouterOnly => 0,
             BindingKind::EngineBacked => ENGINE,
         };
         Self {
-            word: AtomicU64::new(deadline << DEADLINE | engine),
+            word: AtomicU64::new(note.deadline() << DEADLINE | engine),
             worker: binding.worker,
             generation: binding.generation,
-            record,
+            note: AtomicU64::new(note.into_bits()),
         }
     }
 
@@ -112,8 +114,14 @@ impl SessionEntry {
         }
     }
 
-    pub(crate) fn record(&self) -> &Record {
-        &self.record
+    /// Where the ledger has it. With the ledger's lock held.
+    pub(crate) fn note(&self) -> Note {
+        Note::from_bits(self.note.load(Ordering::Relaxed))
+    }
+
+    /// With the ledger's lock held.
+    pub(crate) fn set_note(&self, note: Note) {
+        self.note.store(note.into_bits(), Ordering::Relaxed);
     }
 
     #[inline]
@@ -266,7 +274,6 @@ impl fmt::Debug for SessionEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word.load(Ordering::Relaxed);
         f.debug_struct("SessionEntry")
-            .field("key", &self.record.key())
             .field("binding", &self.binding(word))
             .field("ended", &(word == ENDED))
             .finish()

@@ -4,8 +4,7 @@
 //!
 //! [`SessionRef`] borrows its parts and is what lookups take. [`SessionKey`] owns one text of all of them, in the one
 //! canonical form that there is: four ASCII characters that say which parts there are and how long, then tenant, model and
-//! session. Both come apart into [`Parts`], which are hashed and ordered without making the text, so that a lookup
-//! allocates nothing.
+//! session. A borrowed key is hashed as that text without making it, so that a lookup allocates nothing.
 //!
 //! # Why
 //!
@@ -20,7 +19,6 @@
 //! Two keys are equal exactly if their canonical texts are, exactly if their parts are. An absent part equals no part that
 //! is there, not an empty one either.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -134,30 +132,44 @@ impl<'a> SessionRef<'a> {
         }
     }
 
+    /// The session, where it is all there is.
     #[inline]
-    pub(crate) fn parts(&self) -> Parts<'a> {
+    pub(crate) fn alone(&self) -> Option<&'a str> {
+        let scoped = self.tenant.is_some() || self.is_scoped();
+        (!scoped).then_some(self.session)
+    }
+
+    /// The same session of the same tenant, where this one has a model or a leg besides.
+    #[inline]
+    pub(crate) fn scope_removed(&self) -> Option<Self> {
+        self.is_scoped().then_some(Self {
+            model: None,
+            leg: None,
+            ..*self
+        })
+    }
+
+    #[inline]
+    const fn is_scoped(&self) -> bool {
+        self.model.is_some() || self.leg.is_some()
+    }
+
+    /// Which parts there are besides the session, and how long.
+    fn shape(&self) -> [u8; SHAPE_LEN] {
         let leg = match self.leg {
             None => 0,
             Some(Leg::Prefill) => 1,
             Some(Leg::Decode) => 2,
         };
-        let bytes = |part: Option<&'a str>| part.unwrap_or("").as_bytes();
-        Parts {
-            shape: spread(leg | shape_of(self.tenant) << TENANT | shape_of(self.model) << MODEL),
-            tenant: bytes(self.tenant),
-            model: bytes(self.model),
-            session: self.session.as_bytes(),
-        }
+        let bits = leg | shape_of(self.tenant) << TENANT | shape_of(self.model) << MODEL;
+        spread(bits).to_le_bytes()
     }
-}
 
-/// A key, taken apart: the one form that is hashed, ordered and written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parts<'a> {
-    shape: u32,
-    tenant: &'a [u8],
-    model: &'a [u8],
-    session: &'a [u8],
+    /// The parts in the order in which the text has them.
+    fn parts(&self) -> impl Iterator<Item = &'a str> {
+        let scope = self.tenant.into_iter().chain(self.model);
+        scope.chain([self.session])
+    }
 }
 
 /// Where in the shape the length of the tenant is, and where that of the model: 13 bits each, 0 for none. Below is the leg.
@@ -189,83 +201,6 @@ const fn shape_at(shape: u32, part: u32) -> u32 {
 fn shape_of_text(text: &[u8]) -> u32 {
     text.first_chunk::<SHAPE_LEN>()
         .map_or(0, |shape| u32::from_le_bytes(*shape))
-}
-
-impl<'a> Parts<'a> {
-    /// Of what [`write`](Self::write) wrote.
-    ///
-    /// Without a check of every length: of a text that was not, the parts are no key's.
-    pub(crate) fn of(text: &'a [u8]) -> Self {
-        let shape = shape_of_text(text);
-        let len = |part| shape_at(shape, part).saturating_sub(1) as usize;
-        let rest = &text[text.len().min(SHAPE_LEN)..];
-        let (tenant, rest) = rest.split_at(len(TENANT).min(rest.len()));
-        let (model, session) = rest.split_at(len(MODEL).min(rest.len()));
-        Self {
-            shape,
-            tenant,
-            model,
-            session,
-        }
-    }
-
-    /// The canonical text: the shape, then the parts.
-    pub(crate) fn write(&self) -> Vec<u8> {
-        let parts = [self.tenant, self.model, self.session];
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        let mut text = Vec::with_capacity(SHAPE_LEN + len);
-        text.extend(self.shape.to_le_bytes());
-        for part in parts {
-            text.extend_from_slice(part);
-        }
-        text
-    }
-
-    /// The same session of the same tenant, where this one has a model or a leg besides.
-    pub(crate) fn without_scope(&self) -> Option<Self> {
-        let owner = shape_at(self.shape, TENANT) << TENANT;
-        let scoped = gather(self.shape) != owner;
-        scoped.then_some(Self {
-            shape: spread(owner),
-            model: &[],
-            ..*self
-        })
-    }
-
-    /// All of one session of one tenant sort next to each other, and come in this order only with its scopes.
-    pub(crate) fn owner(&self) -> (bool, &'a [u8], &'a [u8]) {
-        let owned = shape_at(self.shape, TENANT) > 0;
-        (owned, self.tenant, self.session)
-    }
-}
-
-/// As the canonical text: the shape first, which says the lengths of all that follow. So no two keys hash the same bytes.
-impl Hash for Parts<'_> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.shape.to_le_bytes());
-        for part in [self.tenant, self.model, self.session] {
-            if !part.is_empty() {
-                state.write(part);
-            }
-        }
-    }
-}
-
-/// By tenant, then session, then scope.
-impl Ord for Parts<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.owner()
-            .cmp(&other.owner())
-            .then_with(|| self.shape.cmp(&other.shape))
-            .then_with(|| self.model.cmp(other.model))
-    }
-}
-
-impl PartialOrd for Parts<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 const fn part_len(part: Option<&str>) -> usize {
@@ -300,11 +235,13 @@ impl<'a> From<&'a SessionKey> for SessionRef<'a> {
     }
 }
 
-/// As its canonical text, without making it.
+/// As its canonical text, without making it: the shape first, which says the lengths of all that follow. So no two keys hash
+/// the same bytes.
 impl Hash for SessionRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        state.write(&self.shape());
+        self.parts().for_each(|part| state.write(part.as_bytes()));
     }
 }
 
@@ -347,13 +284,10 @@ impl SessionKey {
     pub fn new<'a>(key: impl Into<SessionRef<'a>>) -> Result<Self, StoreError> {
         let key = key.into();
         key.check(Self::MAX_LEN)?;
-        Ok(Self::of_bytes(&key.parts().write()))
-    }
-
-    /// Of the bytes of a canonical text.
-    pub(crate) fn of_bytes(text: &[u8]) -> Self {
-        // They are the bytes of texts, so nothing is ever replaced here.
-        Self(String::from_utf8_lossy(text).into())
+        let mut text = String::with_capacity(SHAPE_LEN + key.len());
+        text.extend(key.shape().map(char::from));
+        text.extend(key.parts());
+        Ok(Self(text.into()))
     }
 
     /// The one text of this key, to use as a key elsewhere; [`from_canonical`](Self::from_canonical) takes it back. Has

@@ -37,7 +37,6 @@ mod lease;
 mod ledger;
 mod map;
 mod memory;
-mod record;
 mod router;
 mod store;
 #[cfg(feature = "tokio")]

@@ -3,7 +3,7 @@
 //! # Design
 //!
 //! A map finds the entry of a key by the key's fingerprint, an entry has all that is to know of its binding, and a ledger
-//! knows the sessions by name, and their order. What a hit reads, map, clock and the secret of the fingerprints, the store
+//! knows the entries' order, and the names of those that somebody may ask for. What a hit reads, map, clock and the secret of the fingerprints, the store
 //! shares with its leases, which find their entries again as a hit does.
 //!
 //! **A hit** is a lookup and at most one compare-and-swap on the entry's own word. **A write** takes the ledger's lock, and
@@ -45,7 +45,7 @@ use worker_id::WorkerWithDpRank;
 use crate::entry::{Moment, SessionEntry};
 use crate::fingerprint::{Fingerprints, SessionFingerprint};
 use crate::lease::Lessor;
-use crate::ledger::{BITE, Ledger, Owned};
+use crate::ledger::{BITE, Ledger, Walked};
 use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
 use crate::memory::writing::Room;
 use crate::time::Time;
@@ -208,7 +208,7 @@ impl<M: SessionMap> MemoryStore<M> {
     #[inline]
     fn at(&self, key: &SessionRef<'_>) -> Result<SessionFingerprint, StoreError> {
         key.check(self.config.max_key_len)?;
-        Ok(self.hot.fingerprints.of(&key.parts()))
+        Ok(self.hot.fingerprints.of(key))
     }
 
     /// See [`AffinityStore::get`](crate::AffinityStore::get).
@@ -416,7 +416,8 @@ impl<M: SessionMap> MemoryStore<M> {
                     }
                 }
             }
-            return Ok(Written::applied(Some(writing.add(at, &key, worker, kind))));
+            let binding = writing.add(at, key, worker, kind)?;
+            return Ok(Written::applied(Some(binding)));
         }
     }
 
@@ -433,18 +434,16 @@ impl<M: SessionMap> MemoryStore<M> {
             tenant,
             ..SessionRef::new(session)
         };
-        key.check(self.config.max_key_len)?;
-        let owner = self.hot.fingerprints.of(&key.parts()).owner();
+        let at = self.at(&key)?;
         let mut released = 0;
         loop {
             let mut writing = self.write();
-            let records = writing.ledger.of_owner(owner, &key);
-            if records.is_empty() {
+            let named = writing.ledger.of_owner(&key, at);
+            // The one without a scope may have no name.
+            let all = named.iter().chain([&at]);
+            released += all.filter(|at| writing.release(**at)).count();
+            if named.is_empty() {
                 return Ok(released);
-            }
-            for record in records {
-                let at = writing.at(&record);
-                released += usize::from(writing.release(at));
             }
         }
     }
@@ -452,7 +451,7 @@ impl<M: SessionMap> MemoryStore<M> {
     /// Ends every binding to a worker that has left, whether turns are in flight or not, and answers how many that were.
     /// Where `worker` has an incarnation, those of that incarnation; where it has none, those of any.
     ///
-    /// Bindings to it that are made meanwhile may stay. Walks over all entries, 256 at a time.
+    /// Bindings to it that are made meanwhile may stay. Walks over all entries, 256 at a time with the lock held.
     pub fn unbind_worker(&self, worker: WorkerWithDpRank) -> usize {
         let left = |pinned: WorkerWithDpRank| {
             pinned == worker
@@ -461,16 +460,15 @@ impl<M: SessionMap> MemoryStore<M> {
                     .is_none_or(|left| pinned.incarnation() == Some(left))
         };
         let mut ended = 0;
-        let mut last: Option<Owned> = None;
+        let mut last: Option<Walked> = None;
         loop {
             let mut writing = self.write();
-            let bite = writing.ledger.after(last.as_ref());
-            for (_, record) in &bite {
-                let at = writing.at(record);
-                let worker = writing.session.find(&at, SessionEntry::worker);
-                ended += usize::from(worker.is_some_and(left) && writing.release(at));
+            let bite = writing.ledger.after(last);
+            for (_, (_, at)) in &bite {
+                let worker = writing.session.find(at, SessionEntry::worker);
+                ended += usize::from(worker.is_some_and(left) && writing.release(*at));
             }
-            last = bite.last().cloned();
+            last = bite.last().copied();
             if last.is_none() {
                 return ended;
             }
@@ -490,15 +488,14 @@ impl<M: SessionMap> MemoryStore<M> {
             let most = BITE.min(budget - swept.looked);
             let mut bite = 0;
             while bite < most
-                && let Some(record) = writing.ledger.due(writing.moment.now)
+                && let Some(ended) = writing.look_at_due()
             {
                 bite += 1;
-                let at = writing.at(&record);
-                swept.ended += usize::from(writing.look(at));
+                swept.ended += usize::from(ended);
             }
             swept.looked += bite;
             swept.largest_bite = swept.largest_bite.max(bite);
-            swept.more = writing.ledger.due(writing.moment.now).is_some();
+            swept.more = writing.ledger.is_due(writing.moment.now);
             if !swept.more || swept.looked == budget {
                 return swept;
             }

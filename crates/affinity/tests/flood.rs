@@ -11,6 +11,8 @@
 
 mod backends;
 
+use std::time::Duration;
+
 use affinity::BindingKind::RouterOnly;
 use affinity::{MemoryStore, MemoryStoreConfig, SessionMap, StoreError, WhenFull};
 use worker_id::WorkerWithDpRank;
@@ -95,6 +97,8 @@ fn a_flood_evicts_what_was_never_used<M: SessionMap + Default>() {
     for session in &pins {
         assert!(store.get(session).unwrap().is_some());
     }
+    // Of one millisecond, a made-up session would be as old as these.
+    store.advance_to(Duration::from_millis(1));
     assert_eq!(flood(&store), (100_000, 0));
     assert_eq!(store.len(), 2_000);
     let left = |sessions: &[String]| {

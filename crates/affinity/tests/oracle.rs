@@ -143,12 +143,24 @@ impl Naive {
         Some(pin.binding)
     }
 
-    fn bind(&mut self, key: Key, worker: u64, kind: BindingKind) -> Result<Written, StoreError> {
+    /// Of those that are equally old, an eviction ends any: the one that `is_gone`.
+    fn bind(
+        &mut self,
+        key: Key,
+        worker: u64,
+        kind: BindingKind,
+        is_gone: impl Fn(Key) -> bool,
+    ) -> Result<Written, StoreError> {
         if self.pins.remove(&key).is_none() && self.pins.len() == CAPACITY {
-            let idle = self.pins.iter().filter(|(_, pin)| pin.turns == 0);
-            let oldest = idle
-                .min_by_key(|(_, pin)| (pin.used, pin.deadline, pin.binding.generation))
-                .map(|(key, _)| *key);
+            let age = |pin: &NaivePin| (pin.used, pin.deadline);
+            let idle = || self.pins.iter().filter(|(_, pin)| pin.turns == 0);
+            let least = idle().map(|(_, pin)| age(pin)).min();
+            let oldest: Vec<Key> = idle()
+                .filter(|(_, pin)| Some(age(pin)) == least)
+                .map(|(key, _)| *key)
+                .collect();
+            let gone = oldest.iter().find(|key| is_gone(**key));
+            let oldest = gone.or(oldest.first()).copied();
             match (self.when_full, oldest) {
                 (WhenFull::Unpinned, _) => return Ok(Written::declined(None)),
                 (WhenFull::EvictOldestIdle, Some(oldest)) => self.end(oldest, ExpireCause::Evicted),
@@ -230,6 +242,7 @@ impl<M: SessionMap + Default> Pair<M> {
     /// What the store answers, and what the naive one does.
     fn call(&mut self, call: &Call) -> (String, String) {
         let (naive, store) = (&mut self.naive, &self.store);
+        let is_gone = |key| matches!(store.peek(session_ref(key)), Ok(None));
         let written = |real: Result<Written, StoreError>, naive: Result<Written, StoreError>| {
             (comparable(&real), comparable(&naive))
         };
@@ -241,7 +254,7 @@ impl<M: SessionMap + Default> Pair<M> {
             Call::Peek(key) => found(store.peek(session_ref(key)), naive.now(key)),
             Call::Bind(key, worker, kind) => {
                 let real = store.bind(session_ref(key), worker.into(), kind);
-                written(real, naive.bind(key, worker, kind))
+                written(real, naive.bind(key, worker, kind, is_gone))
             }
             Call::Claim(key, worker, kind) => {
                 let real = store.claim(session_ref(key), worker.into(), kind);
@@ -249,7 +262,7 @@ impl<M: SessionMap + Default> Pair<M> {
                     real,
                     match naive.now(key) {
                         Some(holder) => Ok(Written::declined(Some(holder))),
-                        None => naive.bind(key, worker, kind),
+                        None => naive.bind(key, worker, kind, is_gone),
                     },
                 )
             }
@@ -272,7 +285,7 @@ impl<M: SessionMap + Default> Pair<M> {
                 written(
                     real,
                     if applies {
-                        naive.bind(key, worker, kind)
+                        naive.bind(key, worker, kind, is_gone)
                     } else {
                         Ok(Written::declined(naive.now(key)))
                     },

@@ -216,10 +216,11 @@ fn a_callback_may_use_the_store<M: SessionMap + Default + 'static>() {
     })));
     for session in ["evicted", "idle", "released", "last"] {
         assert!(store.claim(session, A, EngineBacked).unwrap().applied);
+        store.advance_to(store.now() + Duration::from_millis(1));
     }
     assert_eq!(store.release(None, "released").unwrap(), 1);
     assert!(store.remove("last").unwrap().applied);
-    assert_eq!(store.sweep(TTL, usize::MAX).ended, 1);
+    assert_eq!(store.sweep(store.now() + TTL, usize::MAX).ended, 1);
     AGAIN.set(None);
     let expected = [
         ("evicted", ExpireCause::Evicted),

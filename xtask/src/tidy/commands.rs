@@ -1,7 +1,10 @@
 //! That what the documents tell people to type can be typed.
 //!
-//! A command is not run here: some take a quarter of an hour. It is parsed by what would parse it, and what it names
-//! must exist: the flags, the crate, the test, the example, the feature, the step, the record.
+//! A command is parsed by what would parse it, and what it names must exist: the flags, the crate, the test, the example,
+//! the feature, the step, the record. Then it is run, in a step of its own, for that takes minutes: `documents`.
+
+use std::collections::BTreeSet;
+use std::process::Command;
 
 use clap::Parser;
 
@@ -33,9 +36,12 @@ struct Known {
     targets: Vec<(&'static str, String)>,
 }
 
-/// The commands in `console` blocks of a document, or of the docs in a Rust file, each with its line.
-fn commands(file: &File) -> Vec<(usize, String)> {
-    let mut found: Vec<(usize, String)> = Vec::new();
+/// The commands of one `console` block, each with its line.
+type Block = Vec<(usize, String)>;
+
+/// The `console` blocks of a document, or of the docs in a Rust file.
+fn blocks(file: &File) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
     let mut inside = false;
     for (index, line) in file.text.lines().enumerate() {
         let line = if file.is_rust() {
@@ -52,17 +58,47 @@ fn commands(file: &File) -> Vec<(usize, String)> {
         };
         if line.starts_with("```") {
             inside = !inside && line == "```console";
-        } else if inside && let Some(command) = line.strip_prefix("$ ") {
-            found.push((index + 1, command.to_owned()));
-        } else if inside
-            && let Some(more) = line.strip_prefix("> ")
-            && let Some((_, command)) = found.last_mut()
-        {
-            command.push('\n');
-            command.push_str(more);
+            found.extend(inside.then(Block::new));
+        } else if inside && let Some(block) = found.last_mut() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                block.push((index + 1, command.to_owned()));
+            } else if let Some(more) = line.strip_prefix("> ")
+                && let Some((_, command)) = block.last_mut()
+            {
+                command.push('\n');
+                command.push_str(more);
+            }
         }
     }
     found
+}
+
+/// What of the files has commands that people type.
+fn documents(files: &[File]) -> impl Iterator<Item = &File> {
+    files
+        .iter()
+        .filter(|file| file.is_rust() || file.path.ends_with(".md"))
+}
+
+/// What is run for a command: itself, but for the two that take long and the one that wants a benchmark's results. Those go
+/// through all that they would, and measure or test nothing.
+fn run_for(command: &str) -> String {
+    let command = command.split(" #").next().unwrap_or_default().trim_end();
+    let words: Vec<&str> = command.split_whitespace().collect();
+    match words[..] {
+        ["cargo", "xtask", "bench", ref flags @ ..] if !flags.contains(&"--list") => {
+            // All that the other flags change is how it is measured.
+            let named = flags.windows(2).filter(|pair| pair[0] == "--scenario");
+            named.fold("cargo xtask bench --test".to_owned(), |run, pair| {
+                run + " --scenario " + pair[1]
+            })
+        }
+        ["cargo", "xtask", "test", ..] => format!("{command} --list"),
+        ["cargo", "xtask", "adr", "update", number] => {
+            format!("{command} --results adr/{number}-results.json")
+        }
+        _ => command.to_owned(),
+    }
 }
 
 /// What is wrong with a command, as far as can be told without running it.
@@ -133,11 +169,8 @@ fn fault_of_cargo(args: &[&str], known: &[Known]) -> Option<String> {
 }
 
 fn faults(files: &[File], known: &[Known]) -> Vec<Finding> {
-    let documents = files
-        .iter()
-        .filter(|file| file.is_rust() || file.path.ends_with(".md"));
-    let commands = documents.flat_map(|file| {
-        let each = commands(file).into_iter();
+    let commands = documents(files).flat_map(|file| {
+        let each = blocks(file).into_iter().flatten();
         each.map(move |(line, command)| (file, line, command))
     });
     commands
@@ -178,13 +211,37 @@ fn members() -> Vec<Known> {
 fn documents_say_what_can_be_typed() {
     let files = workspace_files();
     let readme = files.iter().find(|file| file.path == "README.md");
-    let told = commands(readme.expect("there is a README.md"));
+    let told = blocks(readme.expect("there is a README.md"));
     assert!(told.len() >= 2, "README.md tells its commands: {told:?}");
     hold(
         "every command in a `console` block parses, and what it names exists",
         "mend the command; or, if it is of a kind that is new here, teach xtask/src/tidy/commands.rs to check it",
         &faults(&files, &members()),
     );
+}
+
+/// A block is one shell, as it would be to whoever types it: where it has gone, it stays.
+#[test]
+#[ignore = "takes minutes, and is a step of its own"]
+fn documents_say_what_works() {
+    let files = workspace_files();
+    let scripts: BTreeSet<String> = documents(&files)
+        .flat_map(blocks)
+        .map(|block| {
+            let lines = block.iter().map(|(_, command)| run_for(command));
+            lines.collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    let fails = |script: &&String| {
+        println!("{script}");
+        let ran = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(root())
+            .status();
+        !ran.expect("there is a bash").success()
+    };
+    let failed: Vec<_> = scripts.iter().filter(fails).collect();
+    assert!(failed.is_empty(), "these do not work: {failed:#?}");
 }
 
 #[cfg(test)]
@@ -202,14 +259,37 @@ mod teeth {
     #[test]
     fn blocks_are_found_in_documents_and_in_docs() {
         let text = "`$ a`\n```console\n$ b\nout\n$ c\n> d\n```\n```text\n$ e\n```\n";
-        let found = [(3, "b".to_owned()), (5, "c\nd".to_owned())];
-        assert_eq!(commands(&File::new("a.md", text)), found);
+        let found = [vec![(3, "b".to_owned()), (5, "c\nd".to_owned())]];
+        assert_eq!(blocks(&File::new("a.md", text)), found);
 
         let docs = text
             .lines()
             .fold(String::new(), |docs, line| docs + "//! " + line + "\n");
-        assert_eq!(commands(&File::new("a.rs", &docs)), found);
-        assert!(commands(&File::new("a.rs", text)).is_empty());
+        assert_eq!(blocks(&File::new("a.rs", &docs)), found);
+        assert!(blocks(&File::new("a.rs", text)).is_empty());
+    }
+
+    #[test]
+    fn what_takes_long_is_run_for_what_it_does_first() {
+        for (command, run) in [
+            (
+                "cargo xtask bench --adr 0003 --seed 7   # other keys",
+                "cargo xtask bench --test",
+            ),
+            (
+                "cargo xtask bench --scenario handle --quick",
+                "cargo xtask bench --test --scenario handle",
+            ),
+            ("cargo xtask bench --list", "cargo xtask bench --list"),
+            ("cargo xtask test", "cargo xtask test --list"),
+            (
+                "cargo xtask adr update 0003",
+                "cargo xtask adr update 0003 --results adr/0003-results.json",
+            ),
+            ("grep -n a b | head", "grep -n a b | head"),
+        ] {
+            assert_eq!(run_for(command), run);
+        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use worker_id::WorkerWithDpRank;
 use super::MemoryStore;
 use crate::entry::{Moment, SessionEntry, State};
 use crate::fingerprint::SessionFingerprint;
-use crate::ledger::{BITE, Ledger, Oldest};
+use crate::ledger::{BITE, Ledger, Note, Oldest};
 use crate::map::{SessionMap, SessionMapSession};
-use crate::record::Record;
-use crate::{Binding, BindingKind, ExpireCause, Expired, SessionRef, WhenFull};
+use crate::{
+    Binding, BindingKind, ExpireCause, Expired, SessionKey, SessionRef, StoreError, WhenFull,
+};
 
 impl<M: SessionMap> MemoryStore<M> {
     /// Takes the lock. What is ended until the answer is dropped is told then, with the lock released.
@@ -29,14 +30,9 @@ impl<M: SessionMap> MemoryStore<M> {
         }
     }
 
-    fn tell(&self, record: &Record, binding: Binding, cause: ExpireCause) {
+    fn tell(&self, expired: Expired) {
         let Some(told) = &self.on_expire else {
             return;
-        };
-        let expired = Expired {
-            key: record.key(),
-            binding,
-            cause,
         };
         let key = expired.key.clone();
         if catch_unwind(AssertUnwindSafe(|| told(expired))).is_err() {
@@ -56,7 +52,7 @@ pub(super) struct Writing<'s, M: SessionMap> {
 /// What a write has ended, told when this is dropped.
 struct Told<'s, M: SessionMap> {
     store: &'s MemoryStore<M>,
-    ended: Vec<(Record, Binding, ExpireCause)>,
+    ended: Vec<Expired>,
 }
 
 /// Whether there is room for one entry more.
@@ -68,16 +64,6 @@ pub(super) enum Room {
 }
 
 impl<M: SessionMap> Writing<'_, M> {
-    /// What the map has for a session that the ledger knows.
-    pub(super) fn at(&self, record: &Record) -> SessionFingerprint {
-        self.ended.store.hot.fingerprints.of(&record.parts())
-    }
-
-    fn owner(&self, at: SessionFingerprint, record: &Record) -> u64 {
-        let fingerprints = &self.ended.store.hot.fingerprints;
-        fingerprints.of_owner(&record.parts(), at)
-    }
-
     /// Asks the entry at `at` until it has an answer, or is ended because its time is up.
     pub(super) fn ask<R>(
         &mut self,
@@ -101,34 +87,47 @@ impl<M: SessionMap> Writing<'_, M> {
 
     /// Looks at the entry at `at`: it is ended if its time is up, which is the answer, or its deadline is noted anew.
     pub(super) fn look(&mut self, at: SessionFingerprint) -> bool {
-        let look =
-            |entry: &SessionEntry| (entry.record().clone(), entry.end_if_run_out(self.moment));
-        let Some((record, looked)) = self.session.find(&at, look) else {
-            return true;
-        };
-        match looked {
-            Ok(binding) => {
-                self.remove(at, &record);
-                self.ended(record, binding, ExpireCause::Idle);
-                true
-            }
-            Err(State::Live {
+        let ledger = &mut self.ledger;
+        let _ = self
+            .session
+            .find(&at, |entry| ledger.unnote(at, entry.note()));
+        self.look_at_taken(at)
+    }
+
+    /// Looks at an entry that the ledger has no note of at this moment.
+    fn look_at_taken(&mut self, at: SessionFingerprint) -> bool {
+        let (ledger, moment) = (&mut self.ledger, self.moment);
+        let looked = self.session.find(&at, |entry| {
+            let ended = entry.end_if_run_out(moment);
+            if let Err(State::Live {
                 deadline,
                 refreshed,
                 ..
-            }) => {
-                self.ledger.looked(&record, deadline, refreshed);
-                false
+            }) = ended
+            {
+                ledger.note(at, entry, deadline, refreshed);
             }
-            Err(State::RunOut | State::Ended) => {
-                self.remove(at, &record);
-                true
-            }
+            ended
+        });
+        if let Some(Err(State::Live { .. })) = looked {
+            return false;
         }
+        self.session.evict(&at);
+        let name = self.ledger.remove_taken(at);
+        if let Some(Ok(binding)) = looked {
+            self.ended(name, binding, ExpireCause::Idle);
+        }
+        true
+    }
+
+    /// Looks at one that is due, if there is one: whether it was ended.
+    pub(super) fn look_at_due(&mut self) -> Option<bool> {
+        let at = self.ledger.take_due(self.moment.now)?;
+        Some(self.look_at_taken(at))
     }
 
     /// Ends the entry at `at`, whatever it is doing, and answers with what it was.
-    pub(super) fn end(&mut self, at: SessionFingerprint) -> Option<(Record, Binding)> {
+    pub(super) fn end(&mut self, at: SessionFingerprint) -> Option<(Option<SessionKey>, Binding)> {
         self.end_as(at, SessionEntry::end)
     }
 
@@ -137,20 +136,18 @@ impl<M: SessionMap> Writing<'_, M> {
         &mut self,
         at: SessionFingerprint,
         end: impl FnOnce(&SessionEntry) -> Option<Binding>,
-    ) -> Option<(Record, Binding)> {
+    ) -> Option<(Option<SessionKey>, Binding)> {
         let ended = self
             .session
-            .find(&at, |entry| Some((entry.record().clone(), end(entry)?)));
-        let (record, binding) = ended.flatten()?;
-        self.remove(at, &record);
-        Some((record, binding))
+            .find(&at, |entry| Some((end(entry)?, entry.note())));
+        let (binding, note) = ended.flatten()?;
+        Some((self.remove(at, note), binding))
     }
 
-    /// Takes an entry that has ended out of the map and the ledger.
-    fn remove(&mut self, at: SessionFingerprint, record: &Record) {
-        let owner = self.owner(at, record);
-        self.ledger.remove(&(owner, record.clone()));
+    /// Takes an entry that has ended out of the map and the ledger, and answers with its name, if that was kept.
+    fn remove(&mut self, at: SessionFingerprint, note: Note) -> Option<SessionKey> {
         self.session.evict(&at);
+        self.ledger.remove(at, note)
     }
 
     /// Ends the entry at `at` and says so, unless its time was up.
@@ -160,37 +157,41 @@ impl<M: SessionMap> Writing<'_, M> {
         }
         let ended = self.end(at);
         let released = ended.is_some();
-        if let Some((record, binding)) = ended {
-            self.ended(record, binding, ExpireCause::Released);
+        if let Some((name, binding)) = ended {
+            self.ended(name, binding, ExpireCause::Released);
         }
         released
     }
 
-    fn ended(&mut self, record: Record, binding: Binding, cause: ExpireCause) {
+    fn ended(&mut self, name: Option<SessionKey>, binding: Binding, cause: ExpireCause) {
         if binding.kind == BindingKind::EngineBacked {
-            self.ended.ended.push((record, binding, cause));
+            let expired = name.map(|key| Expired {
+                key,
+                binding,
+                cause,
+            });
+            self.ended.ended.extend(expired);
         }
     }
 
+    /// Binds `key`, which has no entry, and whose fingerprint is `at`.
     pub(super) fn add(
         &mut self,
         at: SessionFingerprint,
-        key: &SessionRef<'_>,
+        key: SessionRef<'_>,
         worker: WorkerWithDpRank,
         kind: BindingKind,
-    ) -> Binding {
+    ) -> Result<Binding, StoreError> {
+        let is_asked_for = kind == BindingKind::EngineBacked || key.alone().is_none();
+        let name = is_asked_for.then(|| SessionKey::new(key)).transpose()?;
         let binding = Binding {
             worker,
             kind,
             generation: self.ledger.next_generation(),
         };
-        let deadline = self.moment.deadline;
-        let record = Record::new(&key.parts(), binding.generation);
-        let owner = self.owner(at, &record);
-        self.ledger.add((owner, record.clone()), deadline);
-        let entry = SessionEntry::new(record, &binding, deadline);
-        self.session.put(at, entry);
-        binding
+        let note = self.ledger.add(at, name, self.moment.deadline);
+        self.session.put(at, SessionEntry::new(&binding, note));
+        Ok(binding)
     }
 
     /// Makes room for one entry more: of what has run out first, then by the policy.
@@ -200,11 +201,10 @@ impl<M: SessionMap> Writing<'_, M> {
             return Room::Made;
         }
         for _ in 0..BITE {
-            let Some(record) = self.ledger.due(self.moment.now) else {
-                return self.evict();
-            };
-            if self.look(self.at(&record)) {
-                return Room::Made;
+            match self.look_at_due() {
+                None => return self.evict(),
+                Some(true) => return Room::Made,
+                Some(false) => {}
             }
         }
         Room::Unknown
@@ -214,31 +214,25 @@ impl<M: SessionMap> Writing<'_, M> {
         if self.ended.store.config.when_full != WhenFull::EvictOldestIdle {
             return Room::None;
         }
-        let fingerprints = &self.ended.store.hot.fingerprints;
-        let state = |record: &Record| {
-            let at = fingerprints.of(&record.parts());
-            let state = self.session.find(&at, |entry| entry.state(self.moment));
-            state.unwrap_or(State::Ended)
-        };
-        let (record, deadline) = match self.ledger.oldest_idle(self.moment, state) {
-            Oldest::Is(record, deadline) => (record, deadline),
+        let (at, deadline) = match self.ledger.oldest_idle(self.moment, &self.session) {
+            Oldest::Is(at, deadline) => (at, deadline),
             Oldest::NotYet => return Room::Unknown,
             Oldest::AllInUse => return Room::None,
         };
         // Not if it has been used in the meantime.
         let idle = |entry: &SessionEntry| entry.end_if_idle_since(deadline);
-        let Some((record, binding)) = self.end_as(self.at(&record), idle) else {
+        let Some((name, binding)) = self.end_as(at, idle) else {
             return Room::Unknown;
         };
-        self.ended(record, binding, ExpireCause::Evicted);
+        self.ended(name, binding, ExpireCause::Evicted);
         Room::Made
     }
 }
 
 impl<M: SessionMap> Drop for Told<'_, M> {
     fn drop(&mut self) {
-        for (record, binding, cause) in self.ended.drain(..) {
-            self.store.tell(&record, binding, cause);
+        for expired in self.ended.drain(..) {
+            self.store.tell(expired);
         }
     }
 }
