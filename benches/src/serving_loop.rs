@@ -18,7 +18,8 @@
 //! - *No pause between tokens*: a model takes milliseconds for each, which would only leave the machine idle. What is measured
 //!   is what a gateway, its connections and the test's own workers take of a processor, with as many requests in
 //!   flight as told; the latencies are those of a gateway without a spare cycle, unless a rate is given that leaves some.
-//! - *Without the network* it is a scenario of `cargo xtask bench` as well, where a map's nanoseconds can be seen.
+//! - *Without the network* it is a scenario of `cargo xtask bench` as well, where a map's nanoseconds can be seen, beside the
+//!   reference designs.
 //! - *Workers in threads of this process, with runtimes of their own*: so that it is one command, and they can still die.
 
 mod backends;

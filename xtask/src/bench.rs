@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
     }
 
     if flags.scenario == [aa::NAME] {
-        return aa::run(&worker, &begun(workspace, flags, 1)?, flags.seed);
+        return aa::run(&worker, &begun(workspace, flags, &[])?, flags.seed);
     }
     let mut records = records::load(&workspace.root, &worker, flags)?;
     let mut scenarios = chosen(&worker, &records, flags)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &Bench) -> Result<bool> {
     let results = if flags.resume {
         resumed(&out, flags)?
     } else {
-        begun(workspace, flags, scenarios.len())?
+        begun(workspace, flags, &scenarios)?
     };
     add_more_shards(&mut records, &mut scenarios, &results.gauges);
     let mut passes = Passes::new(&worker, results, &out, flags.seed)?;
@@ -171,10 +171,11 @@ fn chosen(worker: &Worker, records: &[Record], flags: &Bench) -> Result<Vec<Scen
     Ok(worker.scenarios().iter().filter(wanted).cloned().collect())
 }
 
-fn plan(flags: &Bench, scenarios: usize) -> (Mode, Plan) {
+fn plan(flags: &Bench, scenarios: &[Scenario]) -> (Mode, Plan) {
     if flags.quick {
-        // What fits a minute, at a third of a second for each of eight arms.
-        let blocks = u32::try_from(18 / scenarios.max(1)).unwrap_or(1).max(1);
+        // What fits a minute, at a third of a second for each arm and some for its start.
+        let arms: usize = scenarios.iter().map(|each| each.arms.len()).sum();
+        let blocks = u32::try_from(144 / arms.max(1)).unwrap_or(1).max(1);
         return (
             Mode::Quick,
             Plan {
@@ -197,7 +198,7 @@ fn plan(flags: &Bench, scenarios: usize) -> (Mode, Plan) {
     )
 }
 
-fn begun(workspace: &Workspace, flags: &Bench, scenarios: usize) -> Result<Results> {
+fn begun(workspace: &Workspace, flags: &Bench, scenarios: &[Scenario]) -> Result<Results> {
     let (mode, plan) = plan(flags, scenarios);
     let mut gauges = records::gauges(flags);
     if mode != Mode::Quick {

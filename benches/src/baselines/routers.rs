@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use router_snapshot::{Router, RouterClass, WorkerSpec};
+use worker_id::WorkerWithDpRank;
 
 type Routers = Vec<Arc<dyn Router>>;
 
-/// Workers as a registry keeps them: by model, and counted by kind.
+/// Workers as a registry keeps them: by id, by model, and counted by kind.
 #[derive(Debug, Default)]
 struct Workers {
+    by_id: DashMap<WorkerWithDpRank, Arc<WorkerSpec>>,
     by_model: DashMap<String, Arc<Vec<Arc<WorkerSpec>>>>,
     regular: AtomicUsize,
     pd: AtomicUsize,
@@ -21,6 +23,7 @@ struct Workers {
 impl Workers {
     fn add(&self, spec: &WorkerSpec) {
         let shared = Arc::new(spec.clone());
+        self.by_id.insert(spec.id, Arc::clone(&shared));
         for model in &spec.models {
             let mut serving = self.by_model.entry(model.to_string()).or_default();
             Arc::make_mut(&mut serving).push(Arc::clone(&shared));
@@ -119,6 +122,13 @@ impl PublishedRouters {
             return best_of(self.snapshot.load().iter(), &self.workers, prefer_pd);
         };
         self.for_model(model)
+    }
+
+    /// What a worker is.
+    #[must_use]
+    pub fn worker(&self, id: &WorkerWithDpRank) -> Option<Arc<WorkerSpec>> {
+        let spec = self.workers.by_id.get(id)?;
+        Some(Arc::clone(&spec))
     }
 
     fn for_model(&self, model: &str) -> Option<Arc<dyn Router>> {

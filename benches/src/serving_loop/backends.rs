@@ -123,6 +123,12 @@ pub struct Swap {
     pub backend: Backend,
 }
 
+impl fmt::Display for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.part.name(), self.backend)
+    }
+}
+
 impl FromStr for Swap {
     type Err = anyhow::Error;
 
@@ -146,6 +152,7 @@ mod tests {
     #[test]
     fn a_swap_is_one_crate_on_another_backend() {
         let swap: Swap = "affinity=papaya".parse().expect("a swap");
+        assert_eq!(swap.to_string(), "affinity=papaya");
         let backends = Backends::all(Backend::DashMap).with(swap);
         assert_eq!(backends.to_string(), "dashmap, affinity on papaya");
         assert_eq!(backends.sessions, Backend::Papaya);

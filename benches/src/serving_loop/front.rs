@@ -23,11 +23,11 @@ use crate::any_map::AnyMap;
 
 /// Slots of a worker: one more than there are adapters. What to throw out where slots are short is the business of
 /// placement, which is not in this loop.
-const SLOTS: u32 = 17;
+pub(super) const SLOTS: u32 = 17;
 
 /// A router: all that matters here is which workers it speaks to.
 #[derive(Debug)]
-pub(super) struct Upstream(RouterClass);
+pub(super) struct Upstream(pub(super) RouterClass);
 
 impl Router for Upstream {
     fn class(&self) -> RouterClass {
@@ -36,7 +36,7 @@ impl Router for Upstream {
 }
 
 /// The classes of router that there are.
-const CLASSES: [RouterClass; 2] = [RouterClass::HttpRegular, RouterClass::HttpPd];
+pub(super) const CLASSES: [RouterClass; 2] = [RouterClass::HttpRegular, RouterClass::HttpPd];
 
 type Phases = PhaseRouter<AnyMap<RequestKey, PhaseEntry>>;
 type Sessions = MemoryStore<AnyMap<SessionFingerprint, SessionEntry>>;
@@ -99,22 +99,13 @@ impl Front {
         })
     }
 
-    /// A worker joins, without adapters. Workers of even numbers do everything and answer plainly,
-    /// the others only decode, and think first.
+    /// A worker joins, without adapters.
     pub(super) fn join(&self, worker: WorkerWithDpRank) -> Result<()> {
-        let (role, model) = if worker.worker_id.is_multiple_of(2) {
-            (Role::Regular, PLAIN)
-        } else {
-            (Role::Decode, REASONING)
-        };
         self.loras.apply(LoraEvent::WorkerJoined {
             worker,
             capacity: Some(SLOTS),
         })?;
-        self.routers.upsert_worker(WorkerSpec {
-            role,
-            ..WorkerSpec::new(worker, [model])
-        })?;
+        self.routers.upsert_worker(spec(worker))?;
         Ok(())
     }
 
@@ -228,6 +219,19 @@ impl Front {
             ("routers", self.routers.router_count()),
             ("models", self.routers.models().len()),
         ]
+    }
+}
+
+/// What a worker is: those of even numbers do everything and answer plainly, the others only decode, and think first.
+pub(super) fn spec(worker: WorkerWithDpRank) -> WorkerSpec {
+    let (role, model) = if worker.worker_id.is_multiple_of(2) {
+        (Role::Regular, PLAIN)
+    } else {
+        (Role::Decode, REASONING)
+    };
+    WorkerSpec {
+        role,
+        ..WorkerSpec::new(worker, [model])
     }
 }
 

@@ -6,32 +6,36 @@
 //! the last, and its request's release and the next one's whole way in are part of it. Both ends are one thread,
 //! the frames go through a buffer instead of a socket, and nothing is awaited.
 //!
+//! What keeps state is a [`House`]: [ours](Crates), or the [reference designs](References) in the places of the five crates. All
+//! else is the same for both.
+//!
 //! # Why
 //!
 //! Over TCP a token is microseconds of the system's, which vary by more than any map takes. Without the system, what is left is
 //! what these crates and their maps take, which is *more* than their share of a real token: a map that makes no
 //! difference here makes none there.
+//!
+//! *One crate on another map* is a scenario of its own, which decides nothing: the whole on one map is what somebody
+//! would adopt, and this says of which crate its difference is.
 
-use std::pin::pin;
+mod crates;
+mod reference;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
-use affinity::Lease;
 use anyhow::Result;
 use bytes::{Buf, Bytes, BytesMut};
-use call_home::wire::{Frame, Hello};
-use call_home::{EndpointInstanceId, StreamId, StreamKind, StreamRegistryConfig};
-use phase_state::{PhaseEvent, RequestHandle};
-use state_map::{DashMapBackend, DefaultHashBuilder};
-use stream_registry::{Established, StreamEntry, StreamRegistry};
+use call_home::wire::Frame;
+use phase_state::PhaseEvent;
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
-use super::backends::Backends;
-use super::front::Front;
+use self::crates::Crates;
+use self::reference::References;
+use super::backends::{Backends, Part, Swap};
 use super::workload::{Fed, Follower, Request, Workload};
-use crate::any_map::AnyMap;
-use crate::scenario::{Scenario, Share, Shares, map_of, maps, more_shards};
+use crate::any_map::Backend;
+use crate::scenario::{AGAIN, Scenario, Share, Shares, map_of, maps, more_shards};
 
 /// Requests in flight, over all threads.
 const REQUESTS: usize = 1_024;
@@ -39,64 +43,64 @@ const REQUESTS: usize = 1_024;
 const STEP: usize = 64;
 const WORKERS: u64 = 4;
 
-type Streams = StreamRegistry<u64, AnyMap<StreamId, StreamEntry<u64>>>;
-
-/// What the threads share.
-struct House {
-    front: Front,
-    streams: Arc<Streams>,
-    endpoint: EndpointInstanceId,
-    handles: bool,
-}
-
 /// The scenarios, on a machine with so many cores.
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let what = "a token's way through all five crates, with its share of its request's way in and out, and no network";
     let mut arms = maps();
-    // No published design has all of this: what there is to compare with is a token that needs no map.
+    arms.push(Arm::new("reference", Role::Reference));
     arms.push(Arm::new("handle", Role::Free));
-    let scenario = |name: &str, threads, gating| Scenario {
+    let scenario = |name: &str, what: &str, threads, arms: &[Arm]| Scenario {
         name: name.to_owned(),
         adr: "0003",
-        gating,
+        gating: name == "serving-loop",
         what: what.to_owned(),
         threads,
-        arms: arms.clone(),
+        arms: arms.to_vec(),
         build: Arc::new(move |arm, seed| shares(arm, threads, REQUESTS, seed)),
     };
-    let mut scenarios = vec![scenario("serving-loop", cores, true)];
+    let mut scenarios = vec![scenario("serving-loop", what, cores, &arms)];
     if cores > 1 {
-        scenarios.push(scenario("serving-loop/threads=1", 1, false));
+        scenarios.push(scenario("serving-loop/threads=1", what, 1, &arms));
     }
+    let what = format!("{what}; one crate at a time on another map");
+    scenarios.push(scenario("serving-loop/swapped", &what, cores, &swapped()));
     scenarios
 }
 
-/// The shares of all threads of an arm: a map's name, or `handle`, with which a token needs no map.
-fn shares(arm: &str, threads: u32, requests: usize, seed: u64) -> Result<Shares> {
-    let handles = arm == "handle";
-    let map = if handles { "dashmap" } else { map_of(arm) };
-    let backends = Backends::all(map.parse()?);
-    let phases = match more_shards(arm) {
-        // What ADR-0003 asks is whether more shards for the phases are enough.
-        Some(shards) => AnyMap::DashMap(DashMapBackend::with_capacity_hasher_and_shards(
-            0,
-            DefaultHashBuilder::default(),
-            shards,
-        )?),
-        None => backends.phases.map(),
-    };
-    let house = Arc::new(House {
-        front: Front::with_phases(&backends, phases)?,
-        streams: Arc::new(StreamRegistry::with_map(
-            StreamRegistryConfig::default(),
-            backends.streams.map(),
-        )),
-        endpoint: EndpointInstanceId::new("bench", "worker", "generate", 0)?,
-        handles,
-    });
-    for number in 0..WORKERS {
-        house.front.join(WorkerWithDpRank::from_worker_id(number))?;
+/// All on the incumbent, and each crate alone on each candidate.
+fn swapped() -> Vec<Arm> {
+    let mut arms = vec![
+        Arm::new("dashmap", Role::Incumbent),
+        Arm::new(AGAIN, Role::IncumbentAgain),
+    ];
+    for part in Part::ALL {
+        arms.extend([Backend::Papaya, Backend::Scc].map(|backend| {
+            let swap = Swap { part, backend };
+            Arm::new(swap.to_string(), Role::Swapped)
+        }));
     }
+    arms
+}
+
+/// The shares of all threads of an arm: `reference`, or `handle`, with which a token needs no map, or the map of all crates, or
+/// that of one.
+fn shares(arm: &str, threads: u32, requests: usize, seed: u64) -> Result<Shares> {
+    let fleet = (0..WORKERS).map(WorkerWithDpRank::from_worker_id);
+    let usual = Backends::all(Backend::DashMap);
+    let backends = match arm {
+        "reference" => return Ok(in_house(References::new(fleet)?, threads, requests, seed)),
+        "handle" => usual,
+        _ => match arm.parse() {
+            Ok(swap) => usual.with(swap),
+            Err(_) => Backends::all(map_of(arm).parse()?),
+        },
+    };
+    let crates = Crates::new(&backends, more_shards(arm), arm == "handle", fleet)?;
+    Ok(in_house(crates, threads, requests, seed))
+}
+
+fn in_house<H: House>(house: H, threads: u32, requests: usize, seed: u64) -> Shares {
+    let house = Arc::new(house);
     let requests = (requests / threads as usize).max(1);
     let threads = u64::from(threads);
     let shares = (0..threads).map(|thread| {
@@ -104,22 +108,35 @@ fn shares(arm: &str, threads: u32, requests: usize, seed: u64) -> Result<Shares>
         let gateway = Gateway::new(house, requests, thread, threads, seed);
         Box::new(gateway) as Box<dyn Share>
     });
-    Ok(shares.collect())
+    shares.collect()
+}
+
+/// What the threads share: all that keeps state of workers and requests. It checks what its parts answer.
+trait House: Send + Sync + 'static {
+    /// What a request in flight holds of it.
+    type Held: Send;
+
+    /// A request's whole way in, to the moment at which its answer begins.
+    fn admit(&self, request: &Request, wire: &mut BytesMut) -> Self::Held;
+
+    /// What there is to be said of a token.
+    fn on_token(&self, held: &mut Self::Held, request: &Request, fed: &Fed) -> Option<PhaseEvent>;
+
+    /// The way out.
+    fn release(&self, held: Self::Held, request: &Request);
 }
 
 /// A request in flight, at both of its ends.
-struct InFlight {
+struct InFlight<H: House> {
     request: Arc<Request>,
     follower: Follower,
-    handle: Option<RequestHandle>,
-    stream: Established<u64>,
-    lease: Option<Lease>,
+    held: H::Held,
 }
 
-struct Gateway {
-    house: Arc<House>,
+struct Gateway<H: House> {
+    house: Arc<H>,
     workload: Workload,
-    in_flight: Vec<InFlight>,
+    in_flight: Vec<InFlight<H>>,
     /// The first of the next step.
     first: usize,
     next_number: u64,
@@ -127,8 +144,8 @@ struct Gateway {
     wire: BytesMut,
 }
 
-impl Gateway {
-    fn new(house: Arc<House>, requests: usize, thread: u64, threads: u64, seed: u64) -> Self {
+impl<H: House> Gateway<H> {
+    fn new(house: Arc<H>, requests: usize, thread: u64, threads: u64, seed: u64) -> Self {
         let mut gateway = Self {
             house,
             workload: Workload::new(seed.wrapping_add(thread)),
@@ -151,119 +168,44 @@ impl Gateway {
         gateway
     }
 
-    /// The whole way in, to the moment at which the answer begins.
-    fn admit(&mut self) -> InFlight {
-        let House {
-            front,
-            streams,
-            endpoint,
-            handles,
-        } = &*self.house;
+    fn admit(&mut self) -> InFlight<H> {
         let request = self.workload.request(self.next_number);
         self.next_number += self.stride;
-
-        let routed = pollster::block_on(front.route(&request)).expect("a worker for everybody");
-        let mut pending = pin!(streams.register(StreamKind::Response));
-        let id = pending.id();
-        let instance = endpoint.with_instance_id(routed.worker.worker_id);
-        streams
-            .associate(&[id], &instance)
-            .expect("nobody has died");
-        let handle = if *handles {
-            Some(front.phases.track(request.number).expect("a fresh number"))
-        } else {
-            assert!(front.phases.register(request.number), "a fresh number");
-            None
-        };
-
-        let kind = StreamKind::Response;
-        let Frame::Hello(hello) = travel(&mut self.wire, Frame::Hello(Hello { kind, id })) else {
-            unreachable!("it arrives as it left");
-        };
-        let claim = streams.claim(hello.id, hello.kind).expect("it waits");
-        for frame in [Frame::Welcome, Frame::Ready] {
-            assert_eq!(travel(&mut self.wire, frame.clone()), frame);
-        }
-        let stream = claim.establish(request.number).expect("it still waits");
-        let mut context = Context::from_waker(Waker::noop());
-        let answer = pending.as_mut().poll(&mut context);
-        assert_eq!(answer, Poll::Ready(Ok(request.number)), "it is established");
         InFlight {
+            held: self.house.admit(&request, &mut self.wire),
             follower: Follower::new(Arc::clone(&request)),
             request,
-            handle,
-            stream,
-            lease: routed.lease,
         }
     }
 
-    fn token(
-        &mut self,
-        InFlight {
-            request,
-            follower,
-            handle,
-            ..
-        }: &mut InFlight,
-        sequence: u32,
-    ) {
-        let piece = match travel(&mut self.wire, Frame::Data(request.piece(sequence))) {
+    fn token(&mut self, of: &mut InFlight<H>, sequence: u32) {
+        let piece = match travel(&mut self.wire, Frame::Data(of.request.piece(sequence))) {
             Frame::Data(piece) => piece,
             other => unreachable!("{other:?} was not sent"),
         };
-        let Some(Fed {
-            token,
-            sample,
-            event,
-        }) = follower.take(piece)
-        else {
-            unreachable!("it comes in order");
-        };
-        let said: Option<PhaseEvent> = match handle {
-            Some(handle) => handle.on_token(token, sample.as_ref()),
-            None => self
-                .house
-                .front
-                .phases
-                .on_token(request.number, token, sample.as_ref()),
-        };
+        let fed = of.follower.take(piece).expect("it comes in order");
         assert_eq!(
-            said,
-            Some(event),
+            self.house.on_token(&mut of.held, &of.request, &fed),
+            Some(fed.event),
             "a token was not answered as it should be"
         );
     }
 
-    fn release(&mut self, ended: InFlight) {
-        let InFlight {
-            request,
-            mut follower,
-            handle,
-            stream,
-            lease,
-        } = ended;
+    fn release(&mut self, mut ended: InFlight<H>) {
         for _ in 0..2 {
             assert_eq!(travel(&mut self.wire, Frame::Sentinel), Frame::Sentinel);
         }
-        drop(stream);
-        follower.finish();
+        self.house.release(ended.held, &ended.request);
+        ended.follower.finish();
         assert_eq!(
-            (follower.lost, follower.doubled),
+            (ended.follower.lost, ended.follower.doubled),
             (0, 0),
             "the answer is whole"
         );
-        match handle {
-            Some(handle) => drop(handle),
-            None => assert!(
-                self.house.front.phases.reap(request.number),
-                "it is tracked"
-            ),
-        }
-        drop(lease);
     }
 }
 
-impl Share for Gateway {
+impl<H: House> Share for Gateway<H> {
     fn round(&mut self) -> u64 {
         let end = (self.first + STEP).min(self.in_flight.len());
         let step = self.first..end;
@@ -283,6 +225,13 @@ impl Share for Gateway {
     }
 }
 
+/// What the frontend says to whoever has called home for a stream that waits, and the prologue that it is answered with.
+fn greet(wire: &mut BytesMut) {
+    for frame in [Frame::Welcome, Frame::Ready] {
+        assert_eq!(travel(wire, frame.clone()), frame);
+    }
+}
+
 /// A frame as it leaves on the one side and comes in on the other.
 fn travel(wire: &mut BytesMut, frame: Frame) -> Frame {
     let payload = frame.encode(wire);
@@ -294,24 +243,25 @@ fn travel(wire: &mut BytesMut, frame: Frame) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn requests_come_and_go_and_check_themselves_on_every_arm() {
-        for arm in [
-            "dashmap",
-            "papaya",
-            "scc",
-            "rwlock",
-            "handle",
-            "dashmap-shards=64",
-        ] {
-            let mut shares = shares(arm, 2, 128, 1).expect("an arm");
+        let scenarios = all(2);
+        let arms = scenarios.iter().flat_map(|each| &each.arms);
+        let names: BTreeSet<&str> = arms.map(|arm| &*arm.name).collect();
+        assert_eq!(names.len(), 18, "{names:?}");
+        for arm in names.into_iter().chain(["dashmap-shards=64"]) {
+            let mut shares = shares(arm, 2, 128, 1).expect(arm);
             for _ in 0..600 {
                 let tokens: u64 = shares.iter_mut().map(|share| share.round()).sum();
                 assert_eq!(tokens, 128);
             }
         }
-        assert!(shares("abacus", 2, 128, 1).is_err());
+        for wrong in ["abacus", "affinity=abacus", "abacus=scc"] {
+            assert!(shares(wrong, 2, 128, 1).is_err(), "{wrong}");
+        }
     }
 }

@@ -179,6 +179,8 @@ pub enum Role {
     Reference,
     /// A map that costs next to nothing: how much any map could matter.
     Free,
+    /// The incumbent with one of its several maps another: of which of them a candidate's difference is.
+    Swapped,
 }
 
 /// Every arm once, each in a fresh process; the processes take turns of one slice.

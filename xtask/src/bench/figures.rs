@@ -137,7 +137,9 @@ fn saturation(run: &ScenarioRun, arm: usize) -> Option<f64> {
 
 fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
     let mut jobs = Vec::new();
-    for arm in arms(scenarios, |role| is_measured(role) && role != Role::Free) {
+    // No map is what costs nothing, and no other than is weighed anyhow what is swapped.
+    let is_weighed = |role| is_measured(role) && !matches!(role, Role::Free | Role::Swapped);
+    for arm in arms(scenarios, is_weighed) {
         jobs.extend(ENTRIES.map(|entries| (arm, entries)));
     }
     if jobs.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! # Why
 //!
-//! The scale is that of what is compared: candidates, controls and threshold. A baseline that takes twice as long would
+//! The scale is that of what is compared: candidates, swapped maps, controls and threshold. A baseline that takes twice as long would
 //! press all of them into a corner, so that what lies beyond the scale is an arrow at its edge, with its figures beside it.
 
 use super::chart::{Anchor, Canvas, MARGIN, RATIOS, Scale, WIDTH, short};
@@ -117,7 +117,7 @@ pub(super) fn forest(run: &RunView<'_>, id: &str) -> Option<String> {
 fn compared(role: Role) -> bool {
     matches!(
         role,
-        Role::Candidate | Role::IncumbentAgain | Role::Planted { .. }
+        Role::Candidate | Role::Swapped | Role::IncumbentAgain | Role::Planted { .. }
     )
 }
 

@@ -97,5 +97,6 @@ pub(super) fn role(role: Role) -> &'static str {
         Role::Baseline => "rejected baseline",
         Role::Reference => "reference design",
         Role::Free => "map that costs nothing",
+        Role::Swapped => "one map swapped",
     }
 }

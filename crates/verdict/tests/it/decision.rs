@@ -2,10 +2,12 @@
 
 use verdict::analysis::Analysis;
 use verdict::bottleneck::Side;
-use verdict::schema::{Mode, Plan, ScenarioRun};
+use verdict::schema::{Arm, Mode, Plan, Role, ScenarioRun};
 use verdict::{Answer, Answered, Facts, Next, Outcome, Ruling, decide};
 
-use crate::exact::{AGAIN, PAPAYA, SCC, decided, gated_by, pass, results, run, set, spread};
+use crate::exact::{
+    AGAIN, NANOS, PAPAYA, SCC, cell, decided, gated_by, pass, results, run, set, spread,
+};
 use crate::synthetic::{facts, record};
 
 /// (b) for papaya and scc.
@@ -84,6 +86,29 @@ fn a_gain_below_the_threshold_is_a_no_unless_the_second_pass_contradicts() {
         contradicted.evidence.contains("contradicts"),
         "{contradicted:?}"
     );
+}
+
+#[test]
+fn a_swapped_map_decides_nothing() {
+    let with_swapped = |mut run: ScenarioRun| {
+        let swapped = run.arms.len();
+        run.arms.push(Arm::new("affinity=papaya", Role::Swapped));
+        for block in &mut run.blocks {
+            block.order.push(swapped);
+            block.cells.push(cell(NANOS * 0.5));
+        }
+        run
+    };
+    for time in [0.9, 1.0] {
+        let run = || pass(1, time, 1.0);
+        let (with, without) = (decided(vec![with_swapped(run())]), decided(vec![run()]));
+        assert_eq!(with.next, without.next, "{time}");
+        assert_eq!(
+            answers(vec![with_swapped(run())]),
+            answers(vec![run()]),
+            "{time}"
+        );
+    }
 }
 
 #[test]
@@ -298,8 +323,8 @@ fn the_same_input_gives_the_same_decision() {
         .enumerate()
     {
         let time = time + 0.001 * index as f64;
-        same.blocks[index].cells[PAPAYA] = crate::exact::cell(crate::exact::NANOS * time);
-        same.blocks[index].cells[SCC] = crate::exact::cell(crate::exact::NANOS * time);
+        same.blocks[index].cells[PAPAYA] = cell(NANOS * time);
+        same.blocks[index].cells[SCC] = cell(NANOS * time);
     }
     let ends = |seed: u64, arm: usize| {
         let sample = Analysis::new(&same, seed).sample(arm).expect("pairs");

@@ -17,6 +17,7 @@ pub(crate) fn results() -> Results {
     truth.push(("rwlock + HashMap", Role::Baseline, 1.9));
     truth.push(("reference design (SipHash, ticks)", Role::Reference, 1.35));
     truth.push(("handle", Role::Free, 0.55));
+    truth.push(("affinity=scc", Role::Swapped, 0.97));
     for (scenario, pass) in [
         ("decode-step", 1),
         ("decode-step", 2),
