@@ -172,8 +172,8 @@ fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 
     ops
 }
 
-/// Without it, figures are noisier, and the run delay shows it.
-fn pin(core: usize) {
+/// Keeps this thread on a core, where the system lets it. Without it figures are noisier, and the run delay shows it.
+pub fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     let _ = sched_setaffinity(None, &set);

@@ -1,7 +1,7 @@
 //! A sweep of many sessions while lookups run: what lookups notice of it, and what it costs for each session that it ends.
 //!
 //! ```console
-//! $ cargo run --release -p benches --bin affinity-sweep -- lookups --store memory --sweep own
+//! $ cargo run --release -p benches --bin affinity-sweep -- lookups --store dashmap --sweep own
 //! ```
 //!
 //! Half of the sessions have run out. Lookups of the others come in an open loop, timed from when they should have begun,
@@ -15,9 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use affinity::{BindingKind, DashMapSessions, MemoryStore, MemoryStoreConfig};
+use affinity::{
+    BindingKind, DashMapSessions, MemoryStore, MemoryStoreConfig, PapayaSessions, SccSessions,
+    SessionMap,
+};
 use anyhow::{Result, ensure};
 use benches::baselines::sessions::ReferenceSessions;
+use benches::measure::pin;
 use benches::sessions::ids;
 use clap::{Parser, Subcommand, ValueEnum};
 use hdrhistogram::Histogram;
@@ -64,7 +68,11 @@ enum Task {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Name {
     /// `affinity`'s, on DashMap.
-    Memory,
+    Dashmap,
+    /// `affinity`'s, on papaya.
+    Papaya,
+    /// `affinity`'s, on scc.
+    Scc,
     /// The published design.
     Reference,
 }
@@ -84,9 +92,7 @@ trait Sessions: Sync {
     fn sweep(&self) -> usize;
 }
 
-type Store = MemoryStore<DashMapSessions>;
-
-impl Sessions for Store {
+impl<M: SessionMap> Sessions for MemoryStore<M> {
     fn look_up(&self, id: &str) -> bool {
         self.get(id).is_ok_and(|binding| binding.is_some())
     }
@@ -124,14 +130,16 @@ fn main() -> Result<()> {
         } => {
             let ids = ids(sessions);
             match store {
-                Name::Memory => lookups(&memory(&ids)?, &memory(&ids)?, &ids, sweep),
+                Name::Dashmap => of_maps::<DashMapSessions>(&ids, sweep),
+                Name::Papaya => of_maps::<PapayaSessions>(&ids, sweep),
+                Name::Scc => of_maps::<SccSessions>(&ids, sweep),
                 Name::Reference => lookups(&reference(&ids), &reference(&ids), &ids, sweep),
             }
         }
         Task::Count { sessions } => {
             // Kept until the end: a million texts given back to the allocator are tidied up in the middle of what is counted.
             let ids = ids(sessions);
-            let store = memory(&ids)?;
+            let store = memory(&ids, DashMapSessions::new())?;
             println!("{}", counted_sweep(&store));
             Ok(())
         }
@@ -139,18 +147,23 @@ fn main() -> Result<()> {
 }
 
 #[inline(never)]
-fn counted_sweep(store: &Store) -> usize {
+fn counted_sweep(store: &MemoryStore<DashMapSessions>) -> usize {
     Sessions::sweep(store)
 }
 
+fn of_maps<M: SessionMap + Default>(ids: &[String], sweep: Swept) -> Result<()> {
+    let (store, another) = (memory(ids, M::default())?, memory(ids, M::default())?);
+    lookups(&store, &another, ids, sweep)
+}
+
 /// Of which the first half has run out at `SWEPT`.
-fn memory(ids: &[String]) -> Result<Store> {
+fn memory<M: SessionMap>(ids: &[String], map: M) -> Result<MemoryStore<M>> {
     let config = MemoryStoreConfig {
         ttl: TTL,
         capacity: ids.len(),
         ..MemoryStoreConfig::default()
     };
-    let store = Store::with_map(config, DashMapSessions::new())?;
+    let store = MemoryStore::with_map(config, map)?;
     for (number, id) in ids.iter().enumerate() {
         if number == ids.len() / 2 {
             store.advance_to(HALF);
@@ -183,6 +196,7 @@ fn lookups<S: Sessions>(store: &S, another: &S, ids: &[String], sweep: Swept) ->
     let (begun, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let (latencies, swept) = thread::scope(|scope| {
         let sweeper = scope.spawn(|| {
+            pin(1);
             while !begun.load(Ordering::Acquire) {
                 spin_loop();
             }
@@ -194,6 +208,7 @@ fn lookups<S: Sessions>(store: &S, another: &S, ids: &[String], sweep: Swept) ->
             over.store(true, Ordering::Release);
             (ended, start.elapsed())
         });
+        pin(0);
         let latencies = in_an_open_loop(store, live, &begun, &over);
         let swept = sweeper
             .join()

@@ -298,9 +298,28 @@ fn a_worker_that_left_takes_its_pins_along<M: SessionMap + Default>() {
         B,
         WorkerWithDpRank::new(1, 1),
     ];
-    for (session, worker) in names("s", 2_000).iter().zip(workers.into_iter().cycle()) {
-        assert!(store.claim(session, worker, EngineBacked).unwrap().applied);
+    let sessions = names("s", 2_000);
+    let pins: Vec<_> = sessions.iter().zip(workers.into_iter().cycle()).collect();
+    let (old, new) = pins.split_at(1_000);
+    let bind = |pins: &[(&String, WorkerWithDpRank)]| {
+        for (session, worker) in pins {
+            assert!(
+                store
+                    .claim(*session, *worker, EngineBacked)
+                    .unwrap()
+                    .applied
+            );
+        }
+    };
+    // Half of them are known to be in use, and lie where others do not.
+    bind(old);
+    store.advance_to(Duration::from_millis(1));
+    for (session, _) in old {
+        assert!(store.get(*session).unwrap().is_some());
     }
+    let swept = store.sweep(TTL, usize::MAX);
+    assert_eq!((swept.looked, swept.ended), (1_000, 0));
+    bind(new);
     assert_eq!(store.unbind_worker(A.with_incarnation(3)), 0);
     assert_eq!(store.unbind_worker(A.with_incarnation(1)), 400);
     assert_eq!(store.unbind_worker(A), 800, "its other lives");
