@@ -4,6 +4,8 @@
 
 mod code;
 mod commands;
+#[cfg(feature = "documents")]
+mod documents;
 mod downstream;
 mod floors;
 mod manifests;

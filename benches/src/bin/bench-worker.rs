@@ -142,7 +142,7 @@ fn main() -> Result<()> {
         Task::Test { scenario, cores } => {
             let scenario = catalogue::find(&scenario, cores)?;
             for arm in &scenario.arms {
-                let ops = work(&mut scenario.shares(&arm.name, 1)?, 2_000);
+                let ops = work(&mut scenario.shares(&arm.name, 1)?, 100);
                 println!("ok   {} {} ({ops} operations)", scenario.name, arm.name);
             }
         }

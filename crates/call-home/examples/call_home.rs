@@ -1,17 +1,16 @@
 //! One frontend process and two worker processes: the frontend streams a prompt to a worker, which calls home for it and
 //! streams words back.
 //!
-//! Start each in a terminal of its own:
-//!
 //! ```console
-//! $ cargo run -p call-home --features serde --example call_home -- worker 127.0.0.1:7101
-//! $ cargo run -p call-home --features serde --example call_home -- worker 127.0.0.1:7102
+//! $ cargo run -p call-home --features serde --example call_home -- worker 127.0.0.1:7101 &
+//! $ cargo run -p call-home --features serde --example call_home -- worker 127.0.0.1:7102 &
 //! $ cargo run -p call-home --features serde --example call_home -- frontend 127.0.0.1:7101 127.0.0.1:7102
+//! $ kill $(jobs -p)
 //! ```
 //!
-//! The frontend sends requests to the workers in turn, as one line of JSON each, and prints what they answer. Stop a worker
-//! while it speaks, by Ctrl-C or Ctrl-Z: the frontend sees a cut, or gives up on the worker after three seconds, cancels its
-//! instance, and goes on with the other one.
+//! The frontend sends requests to the workers in turn, as one line of JSON each, and prints what they answer. Start each in a
+//! terminal of its own, and stop a worker while it speaks, by Ctrl-C or Ctrl-Z: the frontend sees a cut, or gives up on the
+//! worker after three seconds, cancels its instance, and goes on with the other one.
 
 use std::error::Error;
 use std::time::Duration;
@@ -109,10 +108,10 @@ async fn ask(server: &CallHomeServer, worker: &str, instance: &EndpointInstanceI
     };
     let mut line = serde_json::to_string(&request)?;
     line.push('\n');
-    let mut stream = TcpStream::connect(worker).await?;
+    let patience = Duration::from_secs(3);
+    let mut stream = timeout(patience, connected(worker)).await?;
     stream.write_all(line.as_bytes()).await?;
 
-    let patience = Duration::from_secs(3);
     let prompt = timeout(patience, prompt).await??;
     prompt
         .send("once upon a time there was a stream that ")
@@ -128,6 +127,17 @@ async fn ask(server: &CallHomeServer, worker: &str, instance: &EndpointInstanceI
     }
     println!();
     Ok(())
+}
+
+/// A worker that was started along with this does not listen yet.
+async fn connected(worker: &str) -> TcpStream {
+    let mut pace = interval(Duration::from_millis(100));
+    loop {
+        pace.tick().await;
+        if let Ok(stream) = TcpStream::connect(worker).await {
+            return stream;
+        }
+    }
 }
 
 async fn next(response: &mut StreamReader, patience: Duration) -> Result<Option<String>> {

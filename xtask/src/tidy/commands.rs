@@ -1,10 +1,7 @@
 //! That what the documents tell people to type can be typed.
 //!
 //! A command is parsed by what would parse it, and what it names must exist: the flags, the crate, the test, the example,
-//! the feature, the step, the record. Then it is run, in a step of its own, for that takes minutes: `documents`.
-
-use std::collections::BTreeSet;
-use std::process::Command;
+//! the feature, the step, the record. That it works is seen by running it, in a step of its own: `documents`.
 
 use clap::Parser;
 
@@ -13,8 +10,9 @@ use crate::flags::{Flags, Task};
 use crate::workspace::{self, Workspace};
 use crate::{plan, test};
 
-/// Words that begin a line of shell that looks into the sources of dependencies, in a record of what was seen there.
-const LOOKS: [&str; 3] = ["cd", "for", "grep"];
+/// Words that begin a line of plain shell: what looks into the sources of dependencies, in a record of what was seen there, and
+/// what stops a server that ran beside.
+const SHELL: [&str; 4] = ["cd", "for", "grep", "kill"];
 
 /// Flags of cargo's without a value that documents may use.
 const BARE: [&str; 7] = [
@@ -37,10 +35,10 @@ struct Known {
 }
 
 /// The commands of one `console` block, each with its line.
-type Block = Vec<(usize, String)>;
+pub(super) type Block = Vec<(usize, String)>;
 
 /// The `console` blocks of a document, or of the docs in a Rust file.
-fn blocks(file: &File) -> Vec<Block> {
+pub(super) fn blocks(file: &File) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut inside = false;
     for (index, line) in file.text.lines().enumerate() {
@@ -74,31 +72,10 @@ fn blocks(file: &File) -> Vec<Block> {
 }
 
 /// What of the files has commands that people type.
-fn documents(files: &[File]) -> impl Iterator<Item = &File> {
+pub(super) fn documents(files: &[File]) -> impl Iterator<Item = &File> {
     files
         .iter()
         .filter(|file| file.is_rust() || file.path.ends_with(".md"))
-}
-
-/// What is run for a command: itself, but for the two that take long and the one that wants a benchmark's results. Those go
-/// through all that they would, and measure or test nothing.
-fn run_for(command: &str) -> String {
-    let command = command.split(" #").next().unwrap_or_default().trim_end();
-    let words: Vec<&str> = command.split_whitespace().collect();
-    match words[..] {
-        ["cargo", "xtask", "bench", ref flags @ ..] if !flags.contains(&"--list") => {
-            // All that the other flags change is how it is measured.
-            let named = flags.windows(2).filter(|pair| pair[0] == "--scenario");
-            named.fold("cargo xtask bench --test".to_owned(), |run, pair| {
-                run + " --scenario " + pair[1]
-            })
-        }
-        ["cargo", "xtask", "test", ..] => format!("{command} --list"),
-        ["cargo", "xtask", "adr", "update", number] => {
-            format!("{command} --results adr/{number}-results.json")
-        }
-        _ => command.to_owned(),
-    }
 }
 
 /// What is wrong with a command, as far as can be told without running it.
@@ -108,7 +85,7 @@ fn fault(command: &str, known: &[Known]) -> Option<String> {
     match words[..] {
         ["cargo", "xtask", ..] => fault_of_task(&words[1..]),
         ["cargo", ref args @ ..] => fault_of_cargo(args, known),
-        [first, ..] if LOOKS.contains(&first) => None,
+        [first, ..] if SHELL.contains(&first) => None,
         _ => Some("nothing here can check it".to_owned()),
     }
 }
@@ -220,30 +197,6 @@ fn documents_say_what_can_be_typed() {
     );
 }
 
-/// A block is one shell, as it would be to whoever types it: where it has gone, it stays.
-#[test]
-#[ignore = "takes minutes, and is a step of its own"]
-fn documents_say_what_works() {
-    let files = workspace_files();
-    let scripts: BTreeSet<String> = documents(&files)
-        .flat_map(blocks)
-        .map(|block| {
-            let lines = block.iter().map(|(_, command)| run_for(command));
-            lines.collect::<Vec<_>>().join("\n")
-        })
-        .collect();
-    let fails = |script: &&String| {
-        println!("{script}");
-        let ran = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", script])
-            .current_dir(root())
-            .status();
-        !ran.expect("there is a bash").success()
-    };
-    let failed: Vec<_> = scripts.iter().filter(fails).collect();
-    assert!(failed.is_empty(), "these do not work: {failed:#?}");
-}
-
 #[cfg(test)]
 mod teeth {
     use super::*;
@@ -267,29 +220,6 @@ mod teeth {
             .fold(String::new(), |docs, line| docs + "//! " + line + "\n");
         assert_eq!(blocks(&File::new("a.rs", &docs)), found);
         assert!(blocks(&File::new("a.rs", text)).is_empty());
-    }
-
-    #[test]
-    fn what_takes_long_is_run_for_what_it_does_first() {
-        for (command, run) in [
-            (
-                "cargo xtask bench --adr 0003 --seed 7   # other keys",
-                "cargo xtask bench --test",
-            ),
-            (
-                "cargo xtask bench --scenario handle --quick",
-                "cargo xtask bench --test --scenario handle",
-            ),
-            ("cargo xtask bench --list", "cargo xtask bench --list"),
-            ("cargo xtask test", "cargo xtask test --list"),
-            (
-                "cargo xtask adr update 0003",
-                "cargo xtask adr update 0003 --results adr/0003-results.json",
-            ),
-            ("grep -n a b | head", "grep -n a b | head"),
-        ] {
-            assert_eq!(run_for(command), run);
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! The rules of `floors` look at what a manifest names. These look at what comes with it.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::floors::{Floor, RUNTIMES_AND_IO, floor};
@@ -47,14 +48,12 @@ fn unasked(taken: &Taken<'_>) -> Vec<Finding> {
     whats.into_iter().map(finding).collect()
 }
 
-/// What cargo would build for whoever depends on `member` with this feature alone.
-fn take<'a>(member: &'a Member, feature: &'static str) -> Taken<'a> {
-    let args = ["tree", "--edges", "normal", "--prefix", "none"];
+/// What cargo would link into what is in `folder`: not all that a lock has, but what this machine would build.
+pub(super) fn tree(folder: &Path, args: &[&str]) -> Vec<String> {
     let output = Command::new("cargo")
+        .args(["tree", "--edges", "normal", "--prefix", "none"])
         .args(args)
-        .args(["--package", &member.name, "--no-default-features"])
-        .args(["--features", feature])
-        .current_dir(root())
+        .current_dir(folder)
         .output()
         .expect("cargo can be started");
     assert!(
@@ -64,10 +63,22 @@ fn take<'a>(member: &'a Member, feature: &'static str) -> Taken<'a> {
     );
     let text = String::from_utf8_lossy(&output.stdout);
     let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+/// What comes to whoever depends on `member` with this feature alone.
+fn take<'a>(member: &'a Member, feature: &'static str) -> Taken<'a> {
+    let taken = [
+        "--package",
+        &member.name,
+        "--no-default-features",
+        "--features",
+        feature,
+    ];
     Taken {
         name: &member.name,
         feature,
-        tree: names.map(str::to_owned).collect(),
+        tree: tree(&root(), &taken),
     }
 }
 
