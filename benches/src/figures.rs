@@ -11,21 +11,17 @@ use std::any::Any;
 
 use alloc_count::{measure, thread_counts};
 use anyhow::{Context, Result, bail};
-use lora_tracker::{
-    DashMapLoras, LoraEvent, LoraInfo, LoraMap, LoraTracker, PapayaLoras, RwLockLoras, SccLoras,
-};
+use clap::ValueEnum;
 use phase_state::{
     DashMapPhases, PapayaPhases, PhaseMap, PhaseRouter, RequestKey, RwLockPhases, SccPhases,
     StartPhase,
 };
 use verdict::schema::{AllocationFigure, BytesFigure, MapState};
-use worker_id::WorkerWithDpRank;
 
-use crate::baselines::loras::FourMaps;
 use crate::baselines::phases::ReferencePhases;
 use crate::phase_state::config;
 use crate::scenario::{Scenario, Share};
-use crate::sessions;
+use crate::{loras, routers, sessions, streams};
 
 /// What a router holds when it tracks so many requests; when as many again have come, each as the oldest went; and when all
 /// were reaped. Each with a fresh process: what one router left to be reclaimed would be another's gain.
@@ -75,37 +71,20 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
     .collect()
 }
 
-/// What a tracker of adapters holds when so many pairs of worker and adapter have been loaded, one event for each: 100 of
-/// 1,000 adapters on a worker. With a fresh process, as [`bytes()`].
-///
-/// # Errors
-///
-/// If there is no such arm.
-///
-/// # Panics
-///
-/// If the counting allocator is not installed.
-pub fn pair_bytes(arm: &str, pairs: u64) -> Result<BytesFigure> {
-    fn filled<M: LoraMap + 'static>(pairs: u64, tracker: LoraTracker<M>) -> Box<dyn Any> {
-        let is_new = |event| tracker.apply(event) == Ok(true);
-        assert!(loads(pairs).all(is_new), "pairs are fresh");
-        Box::new(tracker)
-    }
-    held(arm, pairs, || match arm {
-        "dashmap" => Some(filled(pairs, LoraTracker::<DashMapLoras>::default())),
-        "papaya" => Some(filled(pairs, LoraTracker::<PapayaLoras>::default())),
-        "scc" => Some(filled(pairs, LoraTracker::<SccLoras>::default())),
-        "rwlock" => Some(filled(pairs, LoraTracker::<RwLockLoras>::default())),
-        "reference" => {
-            let maps = FourMaps::default();
-            loads(pairs).for_each(|event| maps.apply(event));
-            Some(Box::new(maps))
-        }
-        _ => None,
-    })
+/// What a crate keeps, to be weighed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kept {
+    /// Pairs of worker and adapter, loaded one event at a time: 100 of 1,000 adapters on a worker.
+    Pairs,
+    /// Pinned sessions with ids of 36 characters.
+    Sessions,
+    /// Streams that wait for their workers, and what waits for them.
+    Streams,
+    /// Workers of a fleet with two routers, four of a model.
+    Workers,
 }
 
-/// What a store holds of so many sessions with ids of 36 characters. With a fresh process, as [`bytes()`].
+/// What a design holds when it keeps so many. With a fresh process, as [`bytes()`].
 ///
 /// # Errors
 ///
@@ -114,9 +93,16 @@ pub fn pair_bytes(arm: &str, pairs: u64) -> Result<BytesFigure> {
 /// # Panics
 ///
 /// If the counting allocator is not installed.
-pub fn session_bytes(arm: &str, sessions: u64) -> Result<BytesFigure> {
-    let ids = sessions::ids(sessions);
-    held(arm, sessions, || sessions::filled(arm, &ids))
+pub fn kept_bytes(kept: Kept, arm: &str, entries: u64) -> Result<BytesFigure> {
+    match kept {
+        Kept::Pairs => held(arm, entries, || loras::filled(arm, entries)),
+        Kept::Sessions => {
+            let ids = sessions::ids(entries);
+            held(arm, entries, || sessions::filled(arm, &ids))
+        }
+        Kept::Streams => held(arm, entries, || streams::filled(arm, entries)),
+        Kept::Workers => held(arm, entries, || routers::filled(arm, entries)),
+    }
 }
 
 /// What is held by what `fill` makes.
@@ -134,18 +120,6 @@ fn held(
         entries,
         state: MapState::Filled,
         bytes: u64::try_from(held).context("more was freed than allocated")?,
-    })
-}
-
-/// Each with a name of its own, as a decoded event has.
-fn loads(pairs: u64) -> impl Iterator<Item = LoraEvent> {
-    (0..pairs).map(|number| {
-        let (worker, at) = (number / 100, number % 100);
-        let name = format!("acme/support-assistant-{}", (worker * 7 + at * 10) % 1_000);
-        LoraEvent::Loaded {
-            worker: WorkerWithDpRank::from_worker_id(worker),
-            lora: LoraInfo::new(name, Some(128)),
-        }
     })
 }
 

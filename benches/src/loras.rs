@@ -7,6 +7,7 @@
 mod compared;
 mod placement;
 
+use std::any::Any;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -411,4 +412,38 @@ impl<T: Tracker> Share for Asking<T> {
             Work::Placement => self.placements.round(tracker),
         }
     }
+}
+
+/// A design with so many pairs of worker and adapter, to be weighed.
+pub(crate) fn filled(arm: &str, pairs: u64) -> Option<Box<dyn Any>> {
+    fn loaded<M: LoraMap + Default + 'static>(pairs: u64) -> Box<dyn Any> {
+        let tracker = LoraTracker::<M>::default();
+        let is_new = |event| tracker.apply(event) == Ok(true);
+        assert!(loads(pairs).all(is_new), "pairs are fresh");
+        Box::new(tracker)
+    }
+    Some(match arm {
+        "dashmap" => loaded::<DashMapLoras>(pairs),
+        "papaya" => loaded::<PapayaLoras>(pairs),
+        "scc" => loaded::<SccLoras>(pairs),
+        "rwlock" => loaded::<RwLockLoras>(pairs),
+        "reference" => {
+            let maps = FourMaps::default();
+            loads(pairs).for_each(|event| maps.apply(event));
+            Box::new(maps)
+        }
+        _ => return None,
+    })
+}
+
+/// Each with a name of its own, as a decoded event has.
+fn loads(pairs: u64) -> impl Iterator<Item = LoraEvent> {
+    (0..pairs).map(|number| {
+        let (worker, at) = (number / 100, number % 100);
+        let name = format!("acme/support-assistant-{}", (worker * 7 + at * 10) % 1_000);
+        LoraEvent::Loaded {
+            worker: WorkerWithDpRank::from_worker_id(worker),
+            lora: LoraInfo::new(name, Some(128)),
+        }
+    })
 }

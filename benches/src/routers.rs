@@ -6,6 +6,7 @@
 
 mod whole;
 
+use std::any::Any;
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,6 +43,25 @@ enum Work {
     Route,
     /// A worker joins, is looked up, falls ill and leaves.
     Join,
+}
+
+/// A design with so many workers, to be weighed.
+pub(crate) fn filled(arm: &str, workers: u64) -> Option<Box<dyn Any>> {
+    let fleet = Fleet {
+        work: Work::Route,
+        threads: 1,
+        routers: 2,
+        models: workers / WORKERS_PER_MODEL,
+        changes_a_second: 0,
+    };
+    Some(match arm {
+        "dashmap" => Box::new(fleet.manager::<DashMapRouters>()),
+        "papaya" => Box::new(fleet.manager::<PapayaRouters>()),
+        "scc" => Box::new(fleet.manager::<SccRouters>()),
+        "rwlock" => Box::new(fleet.manager::<RwLockRouters>()),
+        "reference" => Box::new(fleet.published()),
+        _ => return None,
+    })
 }
 
 /// An operation on a fleet.

@@ -25,7 +25,7 @@ use std::{env, fs, thread};
 use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
-use verdict::schema::{MapState, Role};
+use verdict::schema::{BytesFigure, MapState, Role};
 
 use crate::bench::figures::{Programs, each};
 use crate::bench::machine;
@@ -51,7 +51,11 @@ const HOT: [&str; 11] = [
 ];
 /// The rejected baseline, which users may choose all the same.
 const RWLOCK: &str = "rwlock";
-/// What is weighed, a router of phases on each of these, with so many requests.
+/// What is weighed: the requests of `phase-state`, when they have come and when as many have gone, and what the other crates
+/// keep, on each of these, so many of them.
+const REQUESTS: &str = "requests";
+const CHURNED_REQUESTS: &str = "requests after churn";
+const KEPT: [&str; 4] = ["pairs", "sessions", "streams", "workers"];
 const MAPS: [&str; 4] = ["dashmap", "papaya", "scc", RWLOCK];
 const ENTRIES: u64 = 10_000;
 /// Operations that allocations are counted over: with five decimals, one more in all of them is seen.
@@ -210,17 +214,22 @@ fn instructions(programs: &Programs, jobs: &[(String, String)]) -> Result<Figure
 
 fn bytes(programs: &Programs) -> Result<Figures> {
     let mut figures = Figures::new();
+    let mut weighed = |what: &str, figure: &BytesFigure| {
+        let per_entry = figure.bytes as f64 / ENTRIES as f64;
+        let arms: &mut BTreeMap<_, _> = figures.entry(what.to_owned()).or_default();
+        arms.insert(figure.arm.clone(), rounded(per_entry, 100.0));
+    };
     for arm in MAPS {
         for figure in programs.bytes(arm, ENTRIES)? {
-            let state = match figure.state {
-                MapState::Filled => "filled",
-                MapState::AfterChurn => "after churn",
+            match figure.state {
+                MapState::Filled => weighed(REQUESTS, &figure),
+                MapState::AfterChurn => weighed(CHURNED_REQUESTS, &figure),
                 // What is left by then is of no entry.
-                _ => continue,
-            };
-            let per_entry = figure.bytes as f64 / ENTRIES as f64;
-            let arms: &mut BTreeMap<_, _> = figures.entry(state.to_owned()).or_default();
-            arms.insert(arm.to_owned(), rounded(per_entry, 100.0));
+                MapState::AfterDrain => {}
+            }
+        }
+        for kept in KEPT {
+            weighed(kept, &programs.kept_bytes(kept, arm, ENTRIES)?);
         }
     }
     Ok(figures)
@@ -393,5 +402,8 @@ mod tests {
         ] {
             assert!(figures.keys().map(String::as_str).eq(BTreeSet::from(HOT)));
         }
+        let weighed = BTreeSet::from([REQUESTS, CHURNED_REQUESTS].map(str::to_owned));
+        let weighed = &weighed | &KEPT.map(str::to_owned).into();
+        assert!(baseline.bytes_per_entry.keys().eq(&weighed));
     }
 }

@@ -5,6 +5,7 @@
 
 use alloc_count::CountingAllocator;
 use anyhow::Result;
+use benches::figures::Kept;
 use benches::{catalogue, figures};
 use clap::{Parser, Subcommand};
 
@@ -29,23 +30,17 @@ enum Task {
         #[arg(long)]
         entries: u64,
     },
-    /// The bytes that a tracker of adapters holds, loaded with pairs of worker and adapter one event at a time.
-    PairBytes {
+    /// The bytes that one crate's state holds.
+    KeptBytes {
+        /// What it keeps.
+        #[arg(long)]
+        kept: Kept,
         /// The arm's name.
         #[arg(long)]
         arm: String,
-        /// The pairs to load.
+        /// How many of them.
         #[arg(long)]
-        pairs: u64,
-    },
-    /// The bytes that a store of sessions holds, with a pin for each.
-    SessionBytes {
-        /// The arm's name.
-        #[arg(long)]
-        arm: String,
-        /// The sessions to pin.
-        #[arg(long)]
-        sessions: u64,
+        entries: u64,
     },
     /// How uneven DashMap's shards are with so many requests.
     Skew {
@@ -78,9 +73,8 @@ fn main() -> Result<()> {
 fn counted(task: &Task) -> Result<String> {
     let json = match task {
         Task::Bytes { arm, entries } => serde_json::to_string(&figures::bytes(arm, *entries)?),
-        Task::PairBytes { arm, pairs } => serde_json::to_string(&figures::pair_bytes(arm, *pairs)?),
-        Task::SessionBytes { arm, sessions } => {
-            serde_json::to_string(&figures::session_bytes(arm, *sessions)?)
+        Task::KeptBytes { kept, arm, entries } => {
+            serde_json::to_string(&figures::kept_bytes(*kept, arm, *entries)?)
         }
         Task::Skew { entries } => serde_json::to_string(&figures::shard_skew(*entries)),
         Task::Allocations {
@@ -101,7 +95,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use verdict::schema::{AllocationFigure, BytesFigure, MapState};
 
-    use super::{Task, counted};
+    use super::{Kept, Task, counted};
 
     const MAPS: [&str; 5] = ["dashmap", "papaya", "scc", "rwlock", "reference"];
 
@@ -131,44 +125,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_pair_takes_less_than_in_four_maps() {
-        let held = |arm: &str| {
-            let task = Task::PairBytes {
-                arm: arm.to_owned(),
-                pairs: 100_000,
-            };
-            let figure: BytesFigure = said(&task);
-            figure.per_entry().unwrap()
+    fn weighed(kept: Kept, arm: &str) -> f64 {
+        let task = Task::KeptBytes {
+            kept,
+            arm: arm.to_owned(),
+            entries: 100_000,
         };
-        let four_maps = held("reference");
-        for arm in MAPS.into_iter().filter(|arm| *arm != "reference") {
-            let ours = held(arm);
-            // A worker in a slice of each snapshot, with a place, and a name in a record.
-            assert!(ours > 2.0 * 28.0 + 16.0, "{arm}: {ours}");
-            assert!(
-                ours < four_maps,
-                "{arm}: {ours} bytes, and four maps {four_maps}"
-            );
-        }
+        let figure: BytesFigure = said(&task);
+        figure.per_entry().unwrap()
     }
 
     #[test]
-    fn a_session_weighs_less_than_the_published_one() {
-        let weighed = |arm: &str| {
-            let task = Task::SessionBytes {
-                arm: arm.to_owned(),
-                sessions: 100_000,
-            };
-            let figure: BytesFigure = said(&task);
-            figure.per_entry().unwrap()
-        };
-        let reference = weighed("reference");
-        for arm in MAPS.into_iter().filter(|arm| *arm != "reference") {
-            let ours = weighed(arm);
-            // A fingerprint, a worker, a generation and a deadline at least.
-            assert!(ours > 56.0, "{arm}: {ours}");
-            assert!(ours < reference, "{arm}: {ours}, and {reference}");
+    fn what_is_kept_weighs_less_than_in_the_published_designs() {
+        for (kept, at_least) in [
+            // A worker in a slice of each snapshot, with a place, and a name in a record.
+            (Kept::Pairs, 2.0 * 28.0 + 16.0),
+            // A fingerprint, a worker, a generation and a deadline.
+            (Kept::Sessions, 56.0),
+            // An id of 16 bytes, twice, and a waker.
+            (Kept::Streams, 2.0 * 16.0 + 16.0),
+            // An id of 12 bytes in a map and in a model's slice, and what it points to.
+            (Kept::Workers, 2.0 * (12.0 + 8.0)),
+        ] {
+            let published = weighed(kept, "reference");
+            for arm in MAPS.into_iter().filter(|arm| *arm != "reference") {
+                let ours = weighed(kept, arm);
+                assert!(ours > at_least, "{kept:?} on {arm}: {ours}");
+                assert!(
+                    ours < published,
+                    "{kept:?} on {arm}: {ours} bytes, and published {published}"
+                );
+            }
         }
     }
 

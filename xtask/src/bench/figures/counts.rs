@@ -61,6 +61,15 @@ impl Programs {
         )
     }
 
+    /// What a crate's state holds when it keeps so many of what it is for.
+    pub(crate) fn kept_bytes(&self, kept: &str, arm: &str, entries: u64) -> Result<BytesFigure> {
+        json(
+            self.figures("kept-bytes")
+                .args(["--kept", kept, "--arm", arm])
+                .args(["--entries", &entries.to_string()]),
+        )
+    }
+
     /// What a router of phases holds with so many requests, and after some came and went.
     pub(crate) fn bytes(&self, arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
         json(
