@@ -38,7 +38,6 @@ use state_map::Retire;
 use state_map::sync::atomic::{AtomicU64, Ordering};
 use worker_id::WorkerWithDpRank;
 
-use crate::ledger::Note;
 use crate::{Binding, BindingKind};
 
 const ENDED: u64 = 0;
@@ -60,6 +59,13 @@ pub struct SessionEntry {
     worker: WorkerWithDpRank,
     generation: u64,
     note: AtomicU64,
+}
+
+/// Where the ledger has an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) deadline: u64,
+    pub(crate) used: bool,
 }
 
 /// The moments that an operation goes by, in milliseconds of the store's clock.
@@ -85,6 +91,20 @@ pub(crate) enum State {
     Ended,
 }
 
+impl Note {
+    /// A deadline has 46 bits.
+    fn into_bits(self) -> u64 {
+        self.deadline << 1 | u64::from(self.used)
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        Self {
+            deadline: bits >> 1,
+            used: bits & 1 == 1,
+        }
+    }
+}
+
 impl SessionEntry {
     /// With no turn in flight; noted as `note`, by which its deadline is.
     pub(crate) fn new(binding: &Binding, note: Note) -> Self {
@@ -93,7 +113,7 @@ impl SessionEntry {
             BindingKind::EngineBacked => ENGINE,
         };
         Self {
-            word: AtomicU64::new(note.deadline() << DEADLINE | engine),
+            word: AtomicU64::new(note.deadline << DEADLINE | engine),
             worker: binding.worker,
             generation: binding.generation,
             note: AtomicU64::new(note.into_bits()),

@@ -37,7 +37,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::entry::{Moment, SessionEntry, State};
+use crate::entry::{Moment, Note, SessionEntry, State};
 use crate::fingerprint::SessionFingerprint;
 use crate::map::SessionMapSession;
 use crate::{SessionKey, SessionRef};
@@ -56,13 +56,6 @@ pub(crate) struct Ledger {
 /// A noted deadline, and whose.
 type Due = (u64, SessionFingerprint);
 
-/// Where the ledger has an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    deadline: u64,
-    used: bool,
-}
-
 /// How far a walk over everything has come: the half of the used, or not, and an entry of it.
 pub(crate) type Walked = (bool, Due);
 
@@ -75,24 +68,6 @@ pub(crate) enum Oldest {
     NotYet,
     /// There is none to be found: all are in use at this moment.
     AllInUse,
-}
-
-impl Note {
-    pub(crate) fn deadline(self) -> u64 {
-        self.deadline
-    }
-
-    /// A deadline has 46 bits.
-    pub(crate) fn into_bits(self) -> u64 {
-        self.deadline << 1 | u64::from(self.used)
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Self {
-            deadline: bits >> 1,
-            used: bits & 1 == 1,
-        }
-    }
 }
 
 impl Ledger {

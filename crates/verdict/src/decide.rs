@@ -18,7 +18,7 @@ use std::fmt;
 
 use crate::bottleneck::{Comparison, Measured};
 use crate::criteria::{Facts, Kind, Record};
-use crate::evidence;
+use crate::evidence::{self, Answer};
 use crate::next::{Next, next};
 use crate::preconditions::Check;
 use crate::schema::{Mode, Results};
@@ -66,30 +66,6 @@ pub struct Answered {
     pub answer: Answer,
     /// The evidence, in a sentence without its full stop.
     pub evidence: String,
-}
-
-/// What a criterion says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// It holds.
-    Yes,
-    /// It does not.
-    No,
-    /// It was asked, and there is no answer yet.
-    Open,
-    /// It could not be asked: a fact is missing.
-    NotEvaluated,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Open => "open",
-            Self::NotEvaluated => "not evaluated",
-        })
-    }
 }
 
 /// What a record's rule comes to.

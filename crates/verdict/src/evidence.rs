@@ -1,9 +1,34 @@
 //! The answer to each kind of criterion, with its evidence in a sentence.
 
+use std::fmt;
+
 use crate::bottleneck::{Comparison, Measured, Pass, Side};
 use crate::criteria::{Bottleneck, Facts, Record, Version};
-use crate::decide::Answer;
 use crate::text::{count, grouped, listed, ordinal, percent};
+
+/// What a criterion says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// It was asked, and there is no answer yet.
+    Open,
+    /// It could not be asked: a fact is missing.
+    NotEvaluated,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Open => "open",
+            Self::NotEvaluated => "not evaluated",
+        })
+    }
+}
 
 type Evidence = (Answer, String);
 

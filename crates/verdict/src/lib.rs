@@ -57,6 +57,7 @@ pub mod stats;
 mod text;
 
 pub use criteria::{CriteriaError, Facts, Known, LockError, Record, lock_versions};
-pub use decide::{Answer, Answered, CandidateVerdict, Decision, Outcome, Ruling, decide};
+pub use decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling, decide};
+pub use evidence::Answer;
 pub use next::Next;
 pub use schema::{ReadError, Results};

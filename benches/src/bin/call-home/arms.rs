@@ -10,15 +10,21 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use stream_registry::{
     Claim, Established, Registration, StreamId, StreamKind, StreamMap, StreamRegistry,
     StreamRegistryConfig,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use worker_id::EndpointInstanceId;
 
-use super::transport::Feed;
+/// What a registrant gets.
+pub(crate) struct Feed {
+    pub(crate) pieces: mpsc::Receiver<Bytes>,
+    /// How long it took to claim the stream, in nanoseconds.
+    pub(crate) claim: u64,
+}
 
 pub(crate) trait Arm: Send + Sync + 'static {
     type Pending: Future<Output = Option<Feed>> + Send;

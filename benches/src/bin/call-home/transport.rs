@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use call_home::wire::{Frame, Hello};
 use stream_registry::{StreamId, StreamKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,18 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
-use super::arms::Arm;
+use super::arms::{Arm, Feed};
 use super::nanos;
 
 /// A token is some thirty bytes.
 pub(crate) const TOKEN: &str = "{\"token\":12345,\"text\":\" word\"}";
-
-/// What a registrant gets.
-pub(crate) struct Feed {
-    pub(crate) pieces: mpsc::Receiver<Bytes>,
-    /// How long it took to claim the stream, in nanoseconds.
-    pub(crate) claim: u64,
-}
 
 struct Connection {
     stream: TcpStream,

@@ -6,9 +6,9 @@ use state_map::sync::{self, MutexGuard};
 use worker_id::WorkerWithDpRank;
 
 use super::MemoryStore;
-use crate::entry::{Moment, SessionEntry, State};
+use crate::entry::{Moment, Note, SessionEntry, State};
 use crate::fingerprint::SessionFingerprint;
-use crate::ledger::{BITE, Ledger, Note, Oldest};
+use crate::ledger::{BITE, Ledger, Oldest};
 use crate::map::{SessionMap, SessionMapSession};
 use crate::{
     Binding, BindingKind, ExpireCause, Expired, SessionKey, SessionRef, StoreError, WhenFull,

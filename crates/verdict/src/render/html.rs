@@ -3,7 +3,8 @@
 use super::markup::{element, escaped, paragraph, prose, table};
 use super::view::{RunView, View};
 use super::{bytes, forest, latency, strip, tables, words};
-use crate::decide::{Answer, Answered, Decision, Outcome, Ruling};
+use crate::decide::{Answered, Decision, Outcome, Ruling};
+use crate::evidence::Answer;
 use crate::schema::Results;
 use crate::text::{count, percent};
 
