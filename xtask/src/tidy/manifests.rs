@@ -28,12 +28,14 @@ fn not_presentable(crates: &[Shown], files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for each in crates {
         let manifest = format!("crates/{}/Cargo.toml", each.name);
-        let readme = format!("crates/{}/README.md", each.name);
+        let is_there = |name: &str| {
+            let path = format!("crates/{}/{name}", each.name);
+            files.iter().any(|file| file.path == path)
+        };
         for (has, what) in [
-            (
-                files.iter().any(|file| file.path == readme),
-                "README.md beside it",
-            ),
+            (is_there("README.md"), "README.md beside it"),
+            (is_there("LICENSE-APACHE"), "LICENSE-APACHE beside it"),
+            (is_there("LICENSE-MIT"), "LICENSE-MIT beside it"),
             (each.description, "description"),
             (each.license, "license"),
             (each.rust_version, "rust-version"),
@@ -108,7 +110,7 @@ fn published() -> Vec<Shown> {
 #[test]
 fn published_crates_are_presentable() {
     hold(
-        "a published crate has a README, a description, a licence, keywords, categories, a rust-version, and all its features on docs.rs",
+        "a published crate has a README, a description, a licence and its texts, keywords, categories, a rust-version, and all its features on docs.rs",
         "write it, or say `publish = false`",
         &not_presentable(&published(), &workspace_files()),
     );
@@ -138,7 +140,8 @@ mod teeth {
 
     #[test]
     fn a_crate_nobody_would_take() {
-        let readme = File::new("crates/a/README.md", "# a\n");
+        let beside = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"]
+            .map(|name| File::new(&format!("crates/a/{name}"), "# a\n"));
         let bare = Shown {
             name: "a".to_owned(),
             ..Shown::default()
@@ -152,12 +155,12 @@ mod teeth {
             documents_all_features: true,
             ..bare
         };
-        assert!(not_presentable(&[dressed], &[readme]).is_empty());
+        assert!(not_presentable(&[dressed], &beside).is_empty());
         let bare = Shown {
             name: "a".to_owned(),
             ..Shown::default()
         };
-        assert_eq!(not_presentable(&[bare], &[]).len(), 7);
+        assert_eq!(not_presentable(&[bare], &[]).len(), 9);
     }
 
     #[test]
