@@ -68,7 +68,7 @@ pub(crate) fn crate_version(
 
 pub(crate) fn gauge(facts: &Facts, per_shard: u64) -> Evidence {
     let (Some(tracked), Some(shards)) = (facts.gauges.tracked, facts.gauges.shards) else {
-        let why = "needs the gauge from production (`--tracked N`) and the number of shards there";
+        let why = "needs the gauge from production (--tracked N) and the number of shards there";
         return (Answer::NotEvaluated, why.to_owned());
     };
     let ceiling = shards.saturating_mul(per_shard);

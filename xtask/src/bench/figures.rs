@@ -19,14 +19,17 @@ use self::process::Interrupted;
 pub(crate) use self::process::{Programs, each};
 use crate::bench::worker::Scenario;
 
-/// The record whose maps are weighed: what `bench-figures bytes` fills is a router of phases.
-const WEIGHED: &str = "0003";
+/// The record of phases: its maps are weighed, for what `bench-figures bytes` fills is a router of phases, and its operations
+/// are tokens.
+const PHASES: &str = "0003";
 /// Entries of the maps that are weighed.
 const ENTRIES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// The requests that scenarios track unless they say otherwise, of which the skew of the shards is taken.
 const REQUESTS: u64 = 1_024;
-/// Operations that allocations are counted over: requests come and go in a decode step about twice within them.
-const OPS: u64 = 1_000_000;
+/// Operations that allocations are counted over.
+const OPS: u64 = 100_000;
+/// The same where they are tokens: requests come and go in a decode step about twice within so many.
+const TOKENS: u64 = 1_000_000;
 /// The loads of latency, as shares of saturation.
 const LOADS: [f64; 2] = [0.5, 0.8];
 
@@ -155,8 +158,13 @@ fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> 
 
 fn allocations(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
     println!("allocations per operation");
+    let of_tokens = |name: &str| {
+        let mut scenarios = scenarios.iter();
+        scenarios.any(|each| each.name == name && each.adr == PHASES)
+    };
     let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
-        programs.allocations(name, arm, results.seed, OPS)
+        let ops = if of_tokens(name) { TOKENS } else { OPS };
+        programs.allocations(name, arm, results.seed, ops)
     });
     results.allocations = measured(kept(results, figures), &results.command)?;
     Ok(())
@@ -190,7 +198,7 @@ fn is_measured(role: Role) -> bool {
 /// The names of all arms of such a role whose maps are weighed, each once.
 fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    let weighed = scenarios.iter().filter(|each| each.adr == WEIGHED);
+    let weighed = scenarios.iter().filter(|each| each.adr == PHASES);
     for arm in weighed.flat_map(|each| &each.arms) {
         if wanted(arm.role) && !names.contains(&arm.name.as_str()) {
             names.push(&arm.name);

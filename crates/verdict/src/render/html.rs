@@ -188,7 +188,8 @@ fn latency_part(results: &Results) -> String {
     format!(
         "<p>From an open loop, counted from the intended start of each operation, so that a stall is paid by all that it \
          delays. Where a load says <em>noisy</em>, the machine kept a thread from running for longer than a clean slice \
-         may: read those lines as upper bounds.</p>\n<div class=\"pair\">{}</div>\n{}",
+         may: read those lines as upper bounds. Each line is one run of two seconds: a stall of the whole machine, which no \
+         thread of it can see, lifts all above its percentile. No verdict asks for latency.</p>\n<div class=\"pair\">{}</div>\n{}",
         drawings.concat(),
         table("Latency by percentile", &tables::latency(results))
     )
