@@ -209,7 +209,9 @@ mod tests {
         assert!(told.starts_with("sh -c"), "{told}");
         assert!(told.ends_with("exit status: 3: no such arm"), "{told}");
 
-        let stopped = said(Command::new("sh").args(["-c", "kill -INT $$"]));
+        // Whoever runs this in the background may have the signal ignored, which children inherit.
+        let interrupted = ["--default-signal=INT", "sh", "-c", "kill -INT $$"];
+        let stopped = said(Command::new("env").args(interrupted));
         assert!(stopped.unwrap_err().is::<Interrupted>());
     }
 
