@@ -25,6 +25,7 @@ use benches::measure::pin;
 use benches::sessions::ids;
 use clap::{Parser, Subcommand, ValueEnum};
 use hdrhistogram::Histogram;
+use state_map::DefaultHashBuilder;
 use worker_id::WorkerWithDpRank;
 
 const TTL: Duration = Duration::from_secs(3_600);
@@ -69,6 +70,8 @@ enum Task {
 enum Name {
     /// `affinity`'s, on DashMap.
     Dashmap,
+    /// `affinity`'s, on a DashMap with 128 shards, which it has by itself on 32 cores.
+    Dashmap128,
     /// `affinity`'s, on papaya.
     Papaya,
     /// `affinity`'s, on scc.
@@ -130,9 +133,10 @@ fn main() -> Result<()> {
         } => {
             let ids = ids(sessions);
             match store {
-                Name::Dashmap => of_maps::<DashMapSessions>(&ids, sweep),
-                Name::Papaya => of_maps::<PapayaSessions>(&ids, sweep),
-                Name::Scc => of_maps::<SccSessions>(&ids, sweep),
+                Name::Dashmap => of_maps(DashMapSessions::new, &ids, sweep),
+                Name::Dashmap128 => of_maps(with_128_shards, &ids, sweep),
+                Name::Papaya => of_maps(PapayaSessions::new, &ids, sweep),
+                Name::Scc => of_maps(SccSessions::new, &ids, sweep),
                 Name::Reference => lookups(&reference(&ids), &reference(&ids), &ids, sweep),
             }
         }
@@ -151,8 +155,13 @@ fn counted_sweep(store: &MemoryStore<DashMapSessions>) -> usize {
     Sessions::sweep(store)
 }
 
-fn of_maps<M: SessionMap + Default>(ids: &[String], sweep: Swept) -> Result<()> {
-    let (store, another) = (memory(ids, M::default())?, memory(ids, M::default())?);
+fn with_128_shards() -> DashMapSessions {
+    let hasher = DefaultHashBuilder::default();
+    DashMapSessions::with_capacity_hasher_and_shards(0, hasher, 128).expect("a power of two")
+}
+
+fn of_maps<M: SessionMap>(map: fn() -> M, ids: &[String], sweep: Swept) -> Result<()> {
+    let (store, another) = (memory(ids, map())?, memory(ids, map())?);
     lookups(&store, &another, ids, sweep)
 }
 
