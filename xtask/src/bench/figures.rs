@@ -158,13 +158,9 @@ fn bytes(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> 
 
 fn allocations(programs: &Programs, scenarios: &[Scenario], results: &mut Results) -> Result<()> {
     println!("allocations per operation");
-    let of_tokens = |name: &str| {
-        let mut scenarios = scenarios.iter();
-        scenarios.any(|each| each.name == name && each.adr == PHASES)
-    };
-    let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
-        let ops = if of_tokens(name) { TOKENS } else { OPS };
-        programs.allocations(name, arm, results.seed, ops)
+    let figures = each(&pairs(scenarios), programs.cores, |(scenario, arm)| {
+        let ops = if scenario.adr == PHASES { TOKENS } else { OPS };
+        programs.allocations(&scenario.name, arm, results.seed, ops)
     });
     results.allocations = measured(kept(results, figures), &results.command)?;
     Ok(())
@@ -179,11 +175,11 @@ fn instructions(programs: &Programs, scenarios: &[Scenario], results: &mut Resul
         return Ok(());
     }
     println!("instructions per operation");
-    let figures = each(&pairs(scenarios), programs.cores, |(name, arm)| {
+    let figures = each(&pairs(scenarios), programs.cores, |(scenario, arm)| {
         Ok(InstructionFigure {
-            scenario: (*name).to_owned(),
+            scenario: scenario.name.clone(),
             arm: (*arm).to_owned(),
-            per_op: programs.instructions(name, arm, results.seed)?,
+            per_op: programs.instructions(&scenario.name, arm, results.seed)?,
         })
     });
     results.instructions = measured(kept(results, figures), &results.command)?;
@@ -208,12 +204,12 @@ fn arms(scenarios: &[Scenario], wanted: impl Fn(Role) -> bool) -> Vec<&str> {
 }
 
 /// Each operation with each of its arms.
-fn pairs(scenarios: &[Scenario]) -> Vec<(&str, &str)> {
+fn pairs(scenarios: &[Scenario]) -> Vec<(&Scenario, &str)> {
     scenarios
         .iter()
         .flat_map(|each| {
             let arms = each.arms.iter().filter(|arm| is_measured(arm.role));
-            arms.map(|arm| (each.name.as_str(), arm.name.as_str()))
+            arms.map(move |arm| (each, arm.name.as_str()))
         })
         .collect()
 }
