@@ -3,10 +3,22 @@
 
 mod races;
 
+/// Each its own test: they share nothing, and may run side by side.
+macro_rules! apart {
+    ($new:expr; $($race:ident),+) => {
+        $(
+            #[test]
+            fn $race() {
+                crate::races::$race($new);
+            }
+        )+
+    };
+}
+
 mod reference {
-    crate::races::races!(state_map::model::ReferenceMap::default);
+    crate::races::races!(apart, state_map::model::ReferenceMap::default);
 }
 
 mod adversarial {
-    crate::races::races!(state_map::model::AdversarialMap::default);
+    crate::races::races!(apart, state_map::model::AdversarialMap::default);
 }

@@ -197,24 +197,16 @@ pub(crate) fn retain_against_retain<M: Map>(new: fn() -> M) {
     });
 }
 
-/// Mounts every race on the maps that `$new` makes.
+/// The tests of every race on the maps that `$new` makes: each its own test, or all one after another in one.
 macro_rules! races {
-    ($new:expr) => {
-        crate::races::races!($new;
+    ($tests:ident, $new:expr) => {
+        $tests!($new;
             insert_against_insert,
             remove_against_remove,
             remove_if_against_replacement,
             read_against_read,
             mark_dead_then_remove_against_insert,
             retain_against_retain);
-    };
-    ($new:expr; $($race:ident),+) => {
-        $(
-            #[test]
-            fn $race() {
-                crate::races::$race($new);
-            }
-        )+
     };
 }
 pub(crate) use races;
