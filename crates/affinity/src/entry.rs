@@ -17,6 +17,10 @@
 //! compare-and-swap against a word that has not ended; so is its expiry, against a word whose time is up. Of a refresh and
 //! an expiry that race, one sees the other's word.
 //!
+//! The end of a turn lets the time begin anew, by a clock that its thread read before, and that others may have seen move on
+//! since. So **whoever finds an entry held by a turn in flight moves its deadline**, to where the end of the turn would move
+//! it if it came now. An end that knows an older time leaves the deadline there, and counts as of that moment.
+//!
 //! # Why
 //!
 //! - *No binding that changes inside the entry*: readers would need a sequence lock or a published cell to get it whole.
@@ -25,11 +29,16 @@
 //!   each allocation that it goes through: these were the table, and the entry with its text. `fingerprint.rs` has the figures.
 //! - *Where the ledger has it, here*: what the ledger would need to find its own note by, it would have to look up as well.
 //! - *A compare-and-swap for a refresh, not a store*: a store could bring an ended entry back.
+//! - *Moved by those who look, not an end under the lock*: an end that had read 22 ms, and wrote after others had seen the
+//!   binding held at 39 ms, left it run out at once; recorded histories showed it. The clock stands still while the ledger's
+//!   lock is held, but a turn is one request, and should take no lock. This is at most one write a millisecond, to a word
+//!   that the turn writes anyway.
 //!
 //! # Invariants
 //!
 //! - A word that has ended does not change.
-//! - Until then the deadline only grows. With leases it may be in the past, and the release sets it anew.
+//! - Until then the deadline only grows. With leases it may be in the past for as long as nobody looks.
+//! - Whoever found it held by a turn in flight at a time `t` has left a deadline of `t` and a time to live, or a later one.
 //! - The note changes under the ledger's lock alone.
 
 use std::fmt;
@@ -76,19 +85,22 @@ pub(crate) struct Moment {
     pub(crate) deadline: u64,
 }
 
-/// What can be seen of an entry at one moment.
+/// What is seen of an entry that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// It holds. Its deadline, or, with turns in flight, the earliest that it can have once they are over.
-    Live {
-        deadline: u64,
-        refreshed: bool,
-        leased: bool,
-    },
-    /// Its time is up, and nobody has ended it yet.
-    RunOut,
-    /// It has ended.
-    Ended,
+pub(crate) struct Live {
+    pub(crate) deadline: u64,
+    pub(crate) refreshed: bool,
+    pub(crate) leased: bool,
+}
+
+impl Live {
+    fn of(word: u64) -> Self {
+        Self {
+            deadline: deadline_of(word),
+            refreshed: word & REFRESHED > 0,
+            leased: leases(word) > 0,
+        }
+    }
 }
 
 impl Note {
@@ -151,94 +163,69 @@ impl SessionEntry {
 
     /// The binding, if it holds now.
     #[inline]
-    pub(crate) fn peek(&self, now: u64) -> Option<Binding> {
-        let word = self.word.load(Ordering::Acquire);
-        holds(word, now).then(|| self.binding(word))
+    pub(crate) fn peek(&self, moment: Moment) -> Option<Binding> {
+        let seen = self.change(moment, |word| looked_at(word, moment))?;
+        Some(self.binding(seen))
     }
 
     /// The binding, if it holds now; it is used now.
     #[inline]
     pub(crate) fn refresh(&self, moment: Moment) -> Option<Binding> {
-        self.change(moment.now, |word| Some(used(word, moment.deadline)))
+        let seen = self.change(moment, |word| used(word, moment))?;
+        Some(self.binding(seen))
     }
 
-    /// The binding, if it holds now, with one lease more. The outer `None` if it does not; the inner one if it has
-    /// `most` leases, whose number comes with it.
+    /// The binding, if it holds now, with one lease more. The outer `None` if it does not; the inner error if it has `most`
+    /// leases: how many.
     pub(crate) fn lease(&self, moment: Moment, most: u16) -> Option<Result<Binding, u16>> {
-        let mut turns = 0;
-        let leased = self.change(moment.now, |word| {
-            turns = leases(word);
-            (turns < most).then(|| used(word, moment.deadline) + ONE_LEASE)
-        });
-        match leased {
-            Some(binding) => Some(Ok(binding)),
-            None if turns >= most => Some(Err(turns)),
-            None => None,
-        }
+        let is_free = |word| leases(word) < most;
+        let seen = self.change(moment, |word| {
+            if is_free(word) {
+                used(word, moment) + ONE_LEASE
+            } else {
+                looked_at(word, moment)
+            }
+        })?;
+        Some(if is_free(seen) {
+            Ok(self.binding(seen))
+        } else {
+            Err(leases(seen))
+        })
     }
 
     /// Gives a lease of binding `generation` back, and lets the time begin anew. Nothing where another binding has taken its
-    /// place.
+    /// place, or the entry has ended.
     pub(crate) fn release(&self, generation: u64, moment: Moment) {
-        if self.generation != generation {
-            return;
+        if self.generation == generation {
+            let _ = self.change(moment, |word| used(word, moment) - ONE_LEASE);
         }
-        // Its own lease keeps it from running out, so that this fails for an ended entry only.
-        let _ = self.change(moment.now, |word| {
-            Some(used(word, moment.deadline) - ONE_LEASE)
+    }
+
+    /// Ends the entry if its time is up, and answers with what it was, unless it had ended before.
+    ///
+    /// # Errors
+    ///
+    /// If it holds: how it stands.
+    pub(crate) fn end_if_run_out(&self, moment: Moment) -> Result<Option<Binding>, Live> {
+        let holds = |word| holds(word, moment.now);
+        let (seen, left) = self.leave(|word| {
+            if holds(word) {
+                looked_at(word, moment)
+            } else {
+                ENDED
+            }
         });
-    }
-
-    /// Changes the word of an entry that holds, and answers with its binding; `None` if it does not hold or `next` gives
-    /// nothing.
-    #[inline]
-    fn change(&self, now: u64, mut next: impl FnMut(u64) -> Option<u64>) -> Option<Binding> {
-        let word = &self.word;
-        let mut seen = word.load(Ordering::Acquire);
-        loop {
-            if !holds(seen, now) {
-                return None;
-            }
-            let wanted = next(seen)?;
-            if wanted == seen {
-                return Some(self.binding(seen));
-            }
-            match word.compare_exchange_weak(seen, wanted, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Some(self.binding(wanted)),
-                Err(newer) => seen = newer,
-            }
+        if holds(seen) {
+            return Err(Live::of(left));
         }
-    }
-
-    /// Ends the entry if its time is up, and answers with what it was, or how it stands.
-    pub(crate) fn end_if_run_out(&self, moment: Moment) -> Result<Binding, State> {
-        let word = &self.word;
-        let mut seen = word.load(Ordering::Acquire);
-        loop {
-            match state(seen, moment) {
-                State::RunOut => {}
-                other => return Err(other),
-            }
-            match word.compare_exchange_weak(seen, ENDED, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(self.binding(seen)),
-                Err(newer) => seen = newer,
-            }
-        }
+        Ok((seen != ENDED).then(|| self.binding(seen)))
     }
 
     /// Ends the entry if it is not used any later than `deadline` says, and by nobody's turn.
     pub(crate) fn end_if_idle_since(&self, deadline: u64) -> Option<Binding> {
-        let word = &self.word;
-        let mut seen = word.load(Ordering::Acquire);
-        loop {
-            if seen == ENDED || leases(seen) > 0 || deadline_of(seen) > deadline {
-                return None;
-            }
-            match word.compare_exchange_weak(seen, ENDED, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Some(self.binding(seen)),
-                Err(newer) => seen = newer,
-            }
-        }
+        let is_idle = |word| leases(word) == 0 && deadline_of(word) <= deadline;
+        let (seen, left) = self.leave(|word| if is_idle(word) { ENDED } else { word });
+        (seen != left).then(|| self.binding(seen))
     }
 
     /// Ends the entry, whatever it is doing; to its first caller, the binding that it was.
@@ -247,8 +234,35 @@ impl SessionEntry {
         (seen != ENDED).then(|| self.binding(seen))
     }
 
-    pub(crate) fn state(&self, moment: Moment) -> State {
-        state(self.word.load(Ordering::Acquire), moment)
+    /// How it stands, if it holds.
+    pub(crate) fn live(&self, moment: Moment) -> Option<Live> {
+        let seen = self.change(moment, |word| looked_at(word, moment))?;
+        Some(Live::of(looked_at(seen, moment)))
+    }
+
+    /// Changes the word of an entry that holds, and answers with what it was.
+    #[inline]
+    fn change(&self, moment: Moment, next: impl Fn(u64) -> u64) -> Option<u64> {
+        let holds = |word| holds(word, moment.now);
+        let (seen, _) = self.leave(|word| if holds(word) { next(word) } else { word });
+        holds(seen).then_some(seen)
+    }
+
+    /// Leaves the word as `next` says, and answers with what it was and is.
+    #[inline]
+    fn leave(&self, next: impl Fn(u64) -> u64) -> (u64, u64) {
+        let word = &self.word;
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            let left = next(seen);
+            if left == seen {
+                return (seen, left);
+            }
+            match word.compare_exchange_weak(seen, left, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return (seen, left),
+                Err(newer) => seen = newer,
+            }
+        }
     }
 }
 
@@ -270,24 +284,24 @@ fn holds(word: u64, now: u64) -> bool {
 
 /// The word after a use: a deadline never moves back, for another user may have seen a later clock.
 #[inline]
-fn used(word: u64, deadline: u64) -> u64 {
-    let deadline = deadline_of(word).max(deadline);
-    deadline << DEADLINE | REFRESHED | word & (ENGINE | LEASES)
+fn used(word: u64, moment: Moment) -> u64 {
+    later(word, moment.deadline) | REFRESHED
 }
 
-fn state(word: u64, moment: Moment) -> State {
-    let leased = word & LEASES > 0;
-    if word == ENDED {
-        State::Ended
-    } else if holds(word, moment.now) {
-        State::Live {
-            deadline: deadline_of(word).max(if leased { moment.deadline } else { 0 }),
-            refreshed: word & REFRESHED > 0,
-            leased,
-        }
+/// The word after somebody went by it who does not use it.
+#[inline]
+fn looked_at(word: u64, moment: Moment) -> u64 {
+    if leases(word) > 0 {
+        later(word, moment.deadline)
     } else {
-        State::RunOut
+        word
     }
+}
+
+#[inline]
+fn later(word: u64, deadline: u64) -> u64 {
+    let deadline = deadline_of(word).max(deadline);
+    deadline << DEADLINE | word & !(u64::MAX << DEADLINE)
 }
 
 impl fmt::Debug for SessionEntry {

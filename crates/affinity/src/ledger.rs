@@ -37,7 +37,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::entry::{Moment, Note, SessionEntry, State};
+use crate::entry::{Live, Moment, Note, SessionEntry};
 use crate::fingerprint::SessionFingerprint;
 use crate::map::SessionMapSession;
 use crate::{SessionKey, SessionRef};
@@ -154,18 +154,18 @@ impl Ledger {
     /// Finds an entry of this map that has been idle long, as [`EvictOldestIdle`](crate::WhenFull::EvictOldestIdle) says.
     /// Called where none is [due](Self::is_due).
     pub(crate) fn oldest_idle(&mut self, moment: Moment, map: &impl SessionMapSession) -> Oldest {
-        let state = |at: &SessionFingerprint| map.find(at, |entry| entry.state(moment));
+        let live = |at: &SessionFingerprint| map.find(at, |entry| entry.live(moment)).flatten();
         let mut oldest: Option<Due> = None;
         for _ in 0..BITE {
             let first = self.fresh.first().or_else(|| self.used.first());
             let Some(&(noted, at)) = first else {
                 break;
             };
-            let Some(State::Live {
+            let Some(Live {
                 deadline,
                 refreshed,
                 leased,
-            }) = state(&at)
+            }) = live(&at)
             else {
                 return Oldest::NotYet;
             };
@@ -173,13 +173,9 @@ impl Ledger {
             if known && leased && noted >= moment.deadline {
                 // All that follow are in use at this moment; some perhaps not by a turn in flight.
                 let mut used = self.used.iter().take(BITE);
-                let idle = used.find_map(|(_, at)| match state(at) {
-                    Some(State::Live {
-                        deadline,
-                        leased: false,
-                        ..
-                    }) => Some(Oldest::Is(*at, deadline)),
-                    _ => None,
+                let idle = used.find_map(|(_, at)| {
+                    let idle = live(at).filter(|live| !live.leased)?;
+                    Some(Oldest::Is(*at, idle.deadline))
                 });
                 return idle.unwrap_or(Oldest::AllInUse);
             }

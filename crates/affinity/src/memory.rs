@@ -230,7 +230,7 @@ impl<M: SessionMap> MemoryStore<M> {
     #[inline]
     pub fn peek<'k>(&self, key: impl Into<SessionRef<'k>>) -> Result<Option<Binding>, StoreError> {
         let at = self.at(&key.into())?;
-        Ok(self.look_up(at, |entry, moment| entry.peek(moment.now)))
+        Ok(self.look_up(at, SessionEntry::peek))
     }
 
     /// A lease on the binding of `key`, for a turn that streams: until it is dropped the binding does not run out, and is
@@ -337,7 +337,7 @@ impl<M: SessionMap> MemoryStore<M> {
                 let binding = entry.refresh(moment)?;
                 Some(Written::applied(Some(binding)))
             } else {
-                let binding = entry.peek(moment.now)?;
+                let binding = entry.peek(moment)?;
                 Some(Written::declined(Some(binding)))
             }
         });

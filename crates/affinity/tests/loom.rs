@@ -30,12 +30,16 @@ struct Setup<M> {
     told: Arc<Mutex<Vec<Expired>>>,
 }
 
+/// Two turns of a session are the most.
+const MAX_TURNS: u16 = 2;
+
 impl<M: SessionMap + Default> Setup<M> {
     fn new(capacity: usize) -> Arc<Self> {
         let config = MemoryStoreConfig {
             ttl: at(TTL),
             capacity,
             when_full: WhenFull::EvictOldestIdle,
+            max_turns: MAX_TURNS,
             ..MemoryStoreConfig::default()
         };
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -247,6 +251,59 @@ fn lease_release_against_sweep<M: SessionMap + Default + 'static>() {
     });
 }
 
+/// A turn's end that knows an old time takes nothing from a binding that others have seen held by it at a later one.
+fn lease_release_against_the_clock<M>(sees_it: fn(&MemoryStore<M>) -> bool)
+where
+    M: SessionMap + Default + 'static,
+{
+    model(move || {
+        let (setup, _) = Setup::<M>::bound();
+        let lease = setup.store.acquire(KEY).unwrap().unwrap();
+        let dropping = thread::spawn(move || drop(lease));
+        setup.store.advance_to(at(5 * TTL));
+        let held = sees_it(&setup.store);
+        dropping.join().unwrap();
+        setup.store.advance_to(at(6 * TTL - 1));
+        assert_eq!(setup.peek().is_some(), held);
+    });
+}
+
+fn lease_release_against_peek<M: SessionMap + Default + 'static>() {
+    lease_release_against_the_clock::<M>(|store| store.peek(KEY).unwrap().is_some());
+}
+
+fn lease_release_against_decline<M: SessionMap + Default + 'static>() {
+    lease_release_against_the_clock::<M>(|store| {
+        store
+            .rebind_if(KEY, 0, B, RouterOnly)
+            .unwrap()
+            .now
+            .is_some()
+    });
+}
+
+/// A turn that is refused because of the two in flight has seen the binding held by them.
+fn lease_release_against_refusal<M: SessionMap + Default + 'static>() {
+    model(|| {
+        let (setup, bound) = Setup::<M>::bound();
+        let turn = || setup.store.acquire(KEY);
+        let leases = [turn(), turn()].map(|lease| lease.unwrap().unwrap());
+        let dropping = thread::spawn(move || drop(leases));
+        setup.store.advance_to(at(TTL / 2));
+        let refused = turn().is_err();
+        dropping.join().unwrap();
+        // By a time to live from when the refused turn was, or from when a turn was taken.
+        setup.store.advance_to(at(3 * TTL / 2 - 1));
+        if refused {
+            assert_eq!(setup.peek(), Some(bound));
+        }
+    });
+}
+
+fn lease_release_against_look<M: SessionMap + Default + 'static>() {
+    lease_release_against_the_clock::<M>(|store| sweep(store, 5 * TTL) == 0);
+}
+
 /// Two turns of a session: it is held until the later one has ended.
 fn lease_against_lease<M: SessionMap + Default + 'static>() {
     model(|| {
@@ -359,6 +416,10 @@ races!(
     rebind_against_rebind,
     sweep_against_rebind,
     lease_release_against_sweep,
+    lease_release_against_peek,
+    lease_release_against_decline,
+    lease_release_against_refusal,
+    lease_release_against_look,
     lease_against_lease,
     release_against_lease_release,
     rebind_against_lease_release,

@@ -6,7 +6,7 @@ use state_map::sync::{self, MutexGuard};
 use worker_id::WorkerWithDpRank;
 
 use super::MemoryStore;
-use crate::entry::{Moment, Note, SessionEntry, State};
+use crate::entry::{Moment, Note, SessionEntry};
 use crate::fingerprint::SessionFingerprint;
 use crate::ledger::{BITE, Ledger, Oldest};
 use crate::map::{SessionMap, SessionMapSession};
@@ -82,7 +82,7 @@ impl<M: SessionMap> Writing<'_, M> {
 
     /// The binding at `at`, if it holds. One that has run out is ended.
     pub(super) fn holder(&mut self, at: SessionFingerprint) -> Option<Binding> {
-        self.ask(at, |entry, moment| entry.peek(moment.now))
+        self.ask(at, SessionEntry::peek)
     }
 
     /// Looks at the entry at `at`: it is ended if its time is up, which is the answer, or its deadline is noted anew.
@@ -99,22 +99,17 @@ impl<M: SessionMap> Writing<'_, M> {
         let (ledger, moment) = (&mut self.ledger, self.moment);
         let looked = self.session.find(&at, |entry| {
             let ended = entry.end_if_run_out(moment);
-            if let Err(State::Live {
-                deadline,
-                refreshed,
-                ..
-            }) = ended
-            {
-                ledger.note(at, entry, deadline, refreshed);
+            if let Err(live) = ended {
+                ledger.note(at, entry, live.deadline, live.refreshed);
             }
             ended
         });
-        if let Some(Err(State::Live { .. })) = looked {
+        let Ok(ended) = looked.unwrap_or(Ok(None)) else {
             return false;
-        }
+        };
         self.session.evict(&at);
         let name = self.ledger.remove_taken(at);
-        if let Some(Ok(binding)) = looked {
+        if let Some(binding) = ended {
             self.ended(name, binding, ExpireCause::Idle);
         }
         true
