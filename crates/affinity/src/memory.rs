@@ -67,10 +67,10 @@ type OnExpire = Arc<dyn Fn(Expired) + Send + Sync>;
 /// they end: each of these is on its own.
 ///
 /// A *hit* of [`get`](Self::get), [`peek`](Self::peek), [`refresh_if`](Self::refresh_if) or [`acquire`](Self::acquire)
-/// takes no lock but what the map takes to find it, and writes to the entry's own word alone, at most once a millisecond of
-/// the store's clock where it is only refreshed. It allocates nothing (a lease one reference count), makes no system
-/// call, reads no other clock and logs nothing. A *miss* and every write take one lock, for `O(log n)` steps; a sweep takes
-/// it over 256 entries at most.
+/// takes no lock but what the map takes to find it, and writes to the entry's own word alone: a lease each time, the others
+/// at most once a millisecond of the store's clock, and `peek` only while a turn is in flight. It allocates nothing (a lease
+/// one reference count), makes no system call, reads no other clock and logs nothing. A *miss* and every write take one
+/// lock, for `O(log n)` steps; a sweep takes it over 256 entries at most.
 ///
 /// # Time
 ///
