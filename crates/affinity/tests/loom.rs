@@ -15,6 +15,8 @@ use state_map::model::{AdversarialMap, ReferenceMap};
 use worker_id::WorkerWithDpRank;
 
 const TTL: u64 = 10;
+/// The most turns of a session.
+const MAX_TURNS: u16 = 2;
 const A: WorkerWithDpRank = WorkerWithDpRank::new(1, 0);
 const B: WorkerWithDpRank = WorkerWithDpRank::new(2, 0);
 const KEY: SessionRef<'static> = SessionRef::new("s");
@@ -29,9 +31,6 @@ struct Setup<M> {
     store: MemoryStore<M>,
     told: Arc<Mutex<Vec<Expired>>>,
 }
-
-/// Two turns of a session are the most.
-const MAX_TURNS: u16 = 2;
 
 impl<M: SessionMap + Default> Setup<M> {
     fn new(capacity: usize) -> Arc<Self> {
@@ -292,7 +291,7 @@ fn lease_release_against_refusal<M: SessionMap + Default + 'static>() {
         setup.store.advance_to(at(TTL / 2));
         let refused = turn().is_err();
         dropping.join().unwrap();
-        // By a time to live from when the refused turn was, or from when a turn was taken.
+        // The last millisecond of the time to live that the refused turn has seen begin.
         setup.store.advance_to(at(3 * TTL / 2 - 1));
         if refused {
             assert_eq!(setup.peek(), Some(bound));
