@@ -13,7 +13,7 @@ use crate::EndpointInstanceId;
 /// A text that is not what [`WorkerWithDpRank`](crate::WorkerWithDpRank) displays as.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{text:?} names no worker: its {part} {rule}; write `worker_id:dp_rank` or `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0` or `7:0@42`"
+    "{text:?} names no worker: its {part} {rule}; write `worker_id:dp_rank` or `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0`, `7:0@42` or, where incarnations are ordered, `7:0@r42`"
 )]
 #[non_exhaustive]
 pub struct ParseWorkerError {
@@ -69,6 +69,15 @@ pub enum NumberRule {
         /// The largest that does.
         max: u64,
     },
+}
+
+/// A text that no [`WorkerState`](crate::WorkerState) displays as.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is no state of a worker: write `healthy`, `ill` or `draining`")]
+#[non_exhaustive]
+pub struct ParseWorkerStateError {
+    /// The rejected text, all of it or its beginning.
+    pub text: Box<str>,
 }
 
 /// A name that cannot be part of an [`EndpointInstanceId`].

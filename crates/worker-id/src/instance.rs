@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{NameError, NameField, NameRule, ParseEndpointInstanceError, text};
+use crate::{NameError, NameField, NameRule, ParseEndpointInstanceError, WorkerWithDpRank, text};
 
 /// One instance of an endpoint: namespace, component, endpoint, and the number of the instance.
 ///
@@ -99,6 +99,12 @@ impl EndpointInstanceId {
             instance_id,
             ..self.clone()
         }
+    }
+
+    /// The instance of the same endpoint that has the number of a worker. What `From` makes of it
+    /// is rank 0 of that worker. Allocates nothing.
+    pub fn instance_of(&self, worker: &WorkerWithDpRank) -> Self {
+        self.with_instance_id(worker.worker_id)
     }
 
     /// The namespace.

@@ -1,18 +1,17 @@
-//! The identities of workers and endpoint instances in an inference fleet.
+//! The identities of workers and endpoint instances in an inference fleet, and which news of a
+//! worker is believed.
 //!
 //! - [`WorkerWithDpRank`]: a worker, one of its data-parallel ranks, and optionally which
 //!   *incarnation* of the worker it is. 24 bytes, [`Copy`], made to be the key of a map.
+//!   [`WorkerRanks`] is one rank of it, or all.
 //! - [`EndpointInstanceId`]: one instance of `namespace/component/endpoint`. 32 bytes, cloned by
 //!   one increment of a reference count.
+//! - [`WorkerState`]: healthy, ill or draining.
+//! - [`Lives`]: decides which news of a worker is believed, by the rules that every crate here
+//!   shares.
 //!
-//! Both have one text form, which `FromStr` takes back and nothing else, and, with the feature
-//! `serde`, one form with named fields.
-//!
-//! # Design
-//!
-//! Identities are plain values: no registry, no interning, no I/O, no clock, no global state.
-//! Whatever can be wrong with one is found when it is made, by constructor, text or serde alike;
-//! after that no operation fails.
+//! Identities have one text form, which `FromStr` takes back and nothing else, and, with the
+//! feature `serde`, one form with named fields.
 //!
 //! # Why
 //!
@@ -22,9 +21,7 @@
 //! - *One text per value.* Text ends up as a key in stores and logs that know nothing of this
 //!   crate. If `7`, `07` and `7:0` all named one worker, those would hold it three times.
 //! - *One shared path, not three strings.* Three `Arc<str>` are three increments a clone and 56
-//!   bytes; an interned number is smaller still, but needs a global table that somebody must empty.
-//!   The hash is not stored: a stored one could not be keyed by the map, which is the map's defence
-//!   against chosen keys.
+//!   bytes.
 //!
 //! # Invariants
 //!
@@ -34,24 +31,39 @@
 //! 4. Every name in an [`EndpointInstanceId`] has 1 to
 //!    [`MAX_NAME_LEN`](EndpointInstanceId::MAX_NAME_LEN) bytes, and no `/`, whitespace or control
 //!    character.
+//!
+//! Nothing here has I/O, a clock or global state.
 
 #![forbid(unsafe_code)]
 
 mod error;
+mod incarnation;
 mod instance;
+mod lives;
+mod news;
+mod ranks;
 #[cfg(feature = "serde")]
 mod serde;
+mod state;
 mod text;
 mod worker;
 
 pub use crate::{
     error::{
         NameError, NameField, NameRule, NumberRule, ParseEndpointInstanceError, ParseWorkerError,
-        WorkerPart,
+        ParseWorkerStateError, WorkerPart,
     },
+    incarnation::{Incarnation, Standing},
     instance::EndpointInstanceId,
+    lives::{Known, Lives},
+    news::{Effect, Ignored, News, Ruling, Says},
+    ranks::{Ranks, WorkerRanks},
+    state::WorkerState,
     worker::WorkerWithDpRank,
 };
+
+#[cfg(feature = "serde")]
+pub use crate::serde::AsText;
 
 /// Compiles and runs the example in the README.
 #[cfg(doctest)]

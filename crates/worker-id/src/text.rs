@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::NumberRule;
 
-/// Longest piece of rejected text kept in an error, in bytes. A worker's text is at most 52 bytes,
+/// Longest piece of rejected text kept in an error, in bytes. A worker's text is at most 53 bytes,
 /// so a part that is wrong always begins inside the excerpt.
 const EXCERPT: usize = 64;
 

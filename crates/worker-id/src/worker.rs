@@ -10,13 +10,12 @@
 //! - The fields that are the identity have no rule between them, so they are public, as in Dynamo's
 //!   type of the same name: `worker.dp_rank` reads and assigns, and patterns work with a `..`. Only
 //!   the literal with two fields cannot outlive a third one; it becomes `WorkerWithDpRank::new`.
-//! - The incarnation is an id and a flag, not an `Option<u64>`: the flag lies in what would be
-//!   padding, so this is 24 bytes and not 32. A `NonZeroU64` would be 24 as well, and would have to
-//!   refuse or lose a zero.
+//! - The incarnation is a number and its kind, not an `Option<Incarnation>`: the kind lies in what
+//!   would be padding, so this is 24 bytes and not 32.
 //!
 //! # Invariants
 //!
-//! `incarnation` is zero wherever `has_incarnation` is false.
+//! `incarnation` is zero wherever `kind` is `Unknown`.
 
 use std::{
     cmp::Ordering,
@@ -25,14 +24,15 @@ use std::{
     str::FromStr,
 };
 
-use crate::{NumberRule, ParseWorkerError, WorkerPart, text};
+use crate::{EndpointInstanceId, Incarnation, NumberRule, ParseWorkerError, WorkerPart, text};
 
 /// One data-parallel rank of a worker, and optionally which *incarnation* of that worker it was
 /// seen on.
 ///
 /// An incarnation is a number that a worker does not share with its earlier lives under the same
-/// id: a lease id, a start time, in whatever unit the fleet uses. It is compared for equality only,
-/// and any `u64` will do, 0 included.
+/// id: a lease id, a start time, in whatever unit the fleet uses. It is *ordered* where the higher
+/// number is the later life, else *opaque*: compared for equality only. Any `u64` will do, 0
+/// included. A fleet uses one of the two: an ordered and an opaque one are never the same life.
 ///
 /// **`==`, ordering and hash ignore the incarnation**: a map keyed by worker finds the entry
 /// whichever life it belongs to, and [`same_incarnation`](Self::same_incarnation) then tells
@@ -49,8 +49,8 @@ use crate::{NumberRule, ParseWorkerError, WorkerPart, text};
 ///
 /// # Text
 ///
-/// `worker_id:dp_rank`, or `worker_id:dp_rank@incarnation` where one is known. [`FromStr`] accepts
-/// exactly what `Display` writes: plain decimal, no sign, no whitespace, no leading zero. A bare
+/// `worker_id:dp_rank`, or `worker_id:dp_rank@incarnation` where one is known: `7:0@42` is opaque,
+/// `7:0@r42` is ordered. [`FromStr`] accepts exactly what `Display` writes: plain decimal, no sign, no whitespace, no leading zero. A bare
 /// `worker_id` is refused, since it would be a second text for `worker_id:0`;
 /// [`from_worker_id`](Self::from_worker_id) is the way to that value.
 ///
@@ -76,7 +76,18 @@ pub struct WorkerWithDpRank {
     /// The data-parallel rank within the worker; 0 for the first, or where there is no data
     /// parallelism.
     pub dp_rank: u32,
-    has_incarnation: bool,
+    kind: Kind,
+}
+
+/// What `incarnation` is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing: none is known.
+    Unknown,
+    /// An opaque one.
+    Opaque,
+    /// An ordered one.
+    Ordered,
 }
 
 impl WorkerWithDpRank {
@@ -86,7 +97,7 @@ impl WorkerWithDpRank {
             worker_id,
             incarnation: 0,
             dp_rank,
-            has_incarnation: false,
+            kind: Kind::Unknown,
         }
     }
 
@@ -95,22 +106,36 @@ impl WorkerWithDpRank {
         Self::new(worker_id, 0)
     }
 
-    /// The same worker and rank, in this incarnation.
+    /// The same worker and rank, in this incarnation, which is compared for equality only.
     pub const fn with_incarnation(self, incarnation: u64) -> Self {
+        self.in_incarnation(Incarnation::Opaque(incarnation))
+    }
+
+    /// The same worker and rank, in this incarnation, of which the higher is the later life.
+    pub const fn with_ordered_incarnation(self, incarnation: u64) -> Self {
+        self.in_incarnation(Incarnation::Ordered(incarnation))
+    }
+
+    /// The same worker and rank, in this incarnation.
+    pub const fn in_incarnation(self, incarnation: Incarnation) -> Self {
+        let (incarnation, kind) = match incarnation {
+            Incarnation::Opaque(number) => (number, Kind::Opaque),
+            Incarnation::Ordered(number) => (number, Kind::Ordered),
+        };
         Self {
             incarnation,
-            has_incarnation: true,
+            kind,
             ..self
         }
     }
 
     /// The incarnation, where it is known.
     #[must_use]
-    pub const fn incarnation(&self) -> Option<u64> {
-        if self.has_incarnation {
-            Some(self.incarnation)
-        } else {
-            None
+    pub const fn incarnation(&self) -> Option<Incarnation> {
+        match self.kind {
+            Kind::Unknown => None,
+            Kind::Opaque => Some(Incarnation::Opaque(self.incarnation)),
+            Kind::Ordered => Some(Incarnation::Ordered(self.incarnation)),
         }
     }
 
@@ -121,7 +146,7 @@ impl WorkerWithDpRank {
     /// | **self: unknown** | `true` | `false` |
     /// | **self: known** | `false` | whether they are equal |
     ///
-    /// Different workers or ranks: `false`. One known and one unknown: `false`, for nothing says
+    /// An opaque and an ordered one are not equal. Different workers or ranks: `false`. One known and one unknown: `false`, for nothing says
     /// that they are the same, and taking a stale entry for a live one does harm that refreshing a
     /// live one does not. Both unknown: `true`. Whoever gives workers no incarnation has told no
     /// restart apart, and this crate cannot: it is then no more than `==`.
@@ -177,6 +202,14 @@ impl From<(u64, u32)> for WorkerWithDpRank {
     }
 }
 
+/// Rank 0 of the worker that has the number of the instance. The way back is
+/// [`EndpointInstanceId::instance_of`].
+impl From<&EndpointInstanceId> for WorkerWithDpRank {
+    fn from(instance: &EndpointInstanceId) -> Self {
+        Self::from_worker_id(instance.instance_id())
+    }
+}
+
 impl fmt::Debug for WorkerWithDpRank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerWithDpRank")
@@ -227,8 +260,14 @@ impl FromStr for WorkerWithDpRank {
         let Some(incarnation) = incarnation else {
             return Ok(worker);
         };
-        let incarnation =
-            text::number(incarnation, u64::MAX).map_err(reject(WorkerPart::Incarnation))?;
-        Ok(worker.with_incarnation(incarnation))
+        let (number, ordered) = incarnation
+            .strip_prefix('r')
+            .map_or((incarnation, false), |number| (number, true));
+        let number = text::number(number, u64::MAX).map_err(reject(WorkerPart::Incarnation))?;
+        Ok(if ordered {
+            worker.with_ordered_incarnation(number)
+        } else {
+            worker.with_incarnation(number)
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use affinity::{AffinityStore, Binding, BindingKind, SessionRef, StoreError};
 use affinity_redis::{ConnectError, RedisStore, RedisStoreConfig};
-use worker_id::WorkerWithDpRank;
+use worker_id::{Incarnation, WorkerWithDpRank};
 
 use crate::server::{self, soon, until};
 
@@ -258,7 +258,7 @@ async fn load(store: RedisStore, load: Arc<Load>, task: u64) {
             session,
             "{worker} was never pinned to session {session}"
         );
-        assert_eq!(worker.incarnation(), Some(session));
+        assert_eq!(worker.incarnation(), Some(Incarnation::Opaque(session)));
         assert!(
             generation >= last[index],
             "{generation} after {}",

@@ -7,7 +7,9 @@ use std::{
 
 use proptest::{option, prelude::*};
 use static_assertions::{assert_impl_all, const_assert_eq};
-use worker_id::{NumberRule, ParseWorkerError, WorkerPart, WorkerWithDpRank};
+use worker_id::{
+    EndpointInstanceId, Incarnation, NumberRule, ParseWorkerError, WorkerPart, WorkerWithDpRank,
+};
 
 assert_impl_all!(WorkerWithDpRank: Copy, Send, Sync, Unpin);
 assert_impl_all!(ParseWorkerError: std::error::Error, Send, Sync);
@@ -15,24 +17,38 @@ const_assert_eq!(size_of::<WorkerWithDpRank>(), 24);
 // The flag leaves room for the `None`, so that an optional worker costs nothing more.
 const_assert_eq!(size_of::<Option<WorkerWithDpRank>>(), 24);
 
-fn build((worker_id, dp_rank, incarnation): (u64, u32, Option<u64>)) -> WorkerWithDpRank {
+/// What a worker is made of.
+type Parts = (u64, u32, Option<Incarnation>);
+
+fn build((worker_id, dp_rank, incarnation): Parts) -> WorkerWithDpRank {
     let worker = WorkerWithDpRank::new(worker_id, dp_rank);
-    incarnation.map_or(worker, |incarnation| worker.with_incarnation(incarnation))
+    incarnation.map_or(worker, |incarnation| worker.in_incarnation(incarnation))
+}
+
+fn any_life(numbers: impl Strategy<Value = u64>) -> impl Strategy<Value = Option<Incarnation>> {
+    option::of((any::<bool>(), numbers)).prop_map(|life| {
+        life.map(|(ordered, number)| match ordered {
+            true => Incarnation::Ordered(number),
+            false => Incarnation::Opaque(number),
+        })
+    })
 }
 
 fn any_worker() -> impl Strategy<Value = WorkerWithDpRank> {
-    any::<(u64, u32, Option<u64>)>().prop_map(build)
+    (any::<(u64, u32)>(), any_life(any::<u64>()))
+        .prop_map(|((id, rank), life)| build((id, rank, life)))
 }
 
 /// So few workers that pairs often agree in some fields, and in all.
-fn crowded() -> impl Strategy<Value = (u64, u32, Option<u64>)> {
-    (0..2u64, 0..2u32, option::of(0..2u64))
+fn crowded() -> impl Strategy<Value = Parts> {
+    (0..2u64, 0..2u32, any_life(0..2u64))
 }
 
 /// Texts that are workers, or nearly.
 fn nearly_a_worker() -> impl Strategy<Value = String> {
     let number = "0|7|007|18446744073709551616|4294967296|\\+1|-1|| 1|٣|x|[0-9]{1,21}";
-    (number, "[:@/]?", number, "[:@]?", number).prop_map(|(a, s, b, t, c)| [a, s, b, t, c].concat())
+    (number, "[:@/]?", number, "[:@]?r?", number)
+        .prop_map(|(a, s, b, t, c)| [a, s, b, t, c].concat())
 }
 
 proptest! {
@@ -73,12 +89,27 @@ fn an_unknown_incarnation_is_not_a_known_one() {
     let unknown = WorkerWithDpRank::new(7, 1);
     assert!(unknown.same_incarnation(&unknown));
     // Zero is a known one, though it lies where an unknown one has a zero as well.
-    for known in [0, 1, u64::MAX] {
-        let known = unknown.with_incarnation(known);
-        assert!(known.same_incarnation(&known));
-        assert!(!known.same_incarnation(&unknown));
-        assert!(!unknown.same_incarnation(&known));
+    for number in [0, 1, u64::MAX] {
+        let (opaque, ordered) = (
+            unknown.with_incarnation(number),
+            unknown.with_ordered_incarnation(number),
+        );
+        assert!(!opaque.same_incarnation(&ordered));
+        for known in [opaque, ordered] {
+            assert!(known.same_incarnation(&known));
+            assert!(!known.same_incarnation(&unknown));
+            assert!(!unknown.same_incarnation(&known));
+        }
     }
+}
+
+#[test]
+fn a_worker_and_its_endpoint_instance_are_made_of_each_other() {
+    let instance: EndpointInstanceId = "prod/decode/generate/7".parse().unwrap();
+    let worker = WorkerWithDpRank::from(&instance);
+    assert!(worker.same_incarnation(&WorkerWithDpRank::new(7, 0)));
+    let endpoint = instance.with_instance_id(1);
+    assert_eq!(endpoint.instance_of(&worker), instance);
 }
 
 #[test]
@@ -123,7 +154,7 @@ fn debug_shows_the_incarnation() {
     let worker = WorkerWithDpRank::new(7, 1).with_incarnation(42);
     assert_eq!(
         format!("{worker:?}"),
-        "WorkerWithDpRank { worker_id: 7, dp_rank: 1, incarnation: Some(42) }"
+        "WorkerWithDpRank { worker_id: 7, dp_rank: 1, incarnation: Some(Opaque(42)) }"
     );
 }
 
@@ -160,13 +191,22 @@ fn bad_text_names_the_part_and_the_rule() {
         ("7:0@42\n", Incarnation, NotDigits),
         ("7:0@42@43", Incarnation, NotDigits),
         ("7:0@042", Incarnation, LeadingZero),
+        ("7:0@r", Incarnation, Empty),
+        ("7:0@R42", Incarnation, NotDigits),
+        ("7:0@rr42", Incarnation, NotDigits),
+        ("7:0@r042", Incarnation, LeadingZero),
+        ("7:0@42r", Incarnation, NotDigits),
         ("7:0@18446744073709551616", Incarnation, max64),
     ] {
         let error = text.parse::<WorkerWithDpRank>().unwrap_err();
         assert_eq!((&*error.text, error.part, error.rule), (text, part, rule));
     }
-    let largest = "18446744073709551615:4294967295@18446744073709551615";
-    assert_eq!(build_text(largest).to_string(), largest);
+    for largest in [
+        "18446744073709551615:4294967295@18446744073709551615",
+        "18446744073709551615:4294967295@r18446744073709551615",
+    ] {
+        assert_eq!(build_text(largest).to_string(), largest);
+    }
 }
 
 #[test]
@@ -174,7 +214,7 @@ fn the_message_says_what_is_wrong_and_what_to_write() {
     let error = "7:0\n@1".parse::<WorkerWithDpRank>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#""7:0\n@1" names no worker: its dp_rank holds something other than the digits 0 to 9; write `worker_id:dp_rank` or `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0` or `7:0@42`"#
+        r#""7:0\n@1" names no worker: its dp_rank holds something other than the digits 0 to 9; write `worker_id:dp_rank` or `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0`, `7:0@42` or, where incarnations are ordered, `7:0@r42`"#
     );
 }
 
