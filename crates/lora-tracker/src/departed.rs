@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use quanta::Instant;
 use state_map::DefaultHashBuilder;
-use worker_id::WorkerWithDpRank;
+use worker_id::{Incarnation, WorkerWithDpRank};
 
 /// How long a departed incarnation is remembered.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) const MOST: usize = 16_384;
 
 /// A worker with its incarnation, since `WorkerWithDpRank` compares without.
-type Life = (u64, u32, u64);
+type Life = (u64, u32, Incarnation);
 
 fn life(worker: &WorkerWithDpRank) -> Option<Life> {
     worker

@@ -81,7 +81,7 @@ pub struct Known {
 /// assert_eq!(late, Ruling::Ignored(Ignored::Late));
 /// assert!(there.is_some());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lives {
     /// The most marks that are kept.
     room: usize,
@@ -97,7 +97,7 @@ pub struct Lives {
 /// What a mark is of: a worker, all of its ranks or one, and what it marks.
 type MarkOf = (u64, Option<u32>, Marked);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Marked {
     /// The last departure of the rank, whichever life it was.
     Departure,
@@ -107,7 +107,7 @@ enum Marked {
     Opaque(u64),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Mark {
     /// The number of the life; of a `Departure` nothing.
     number: u64,
@@ -393,5 +393,21 @@ impl Lives {
         };
         self.marks
             .remove(&(worker.worker_id, Some(worker.dp_rank), marked));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_bounded_however_often_one_life_departs() {
+        let mut lives = Lives::with_room(32);
+        let worker = WorkerWithDpRank::new(7, 0).with_incarnation(1);
+        for _ in 0..1_000 {
+            let _ = lives.hear(&mut None, &News::new(worker, Says::Gone));
+            assert!(lives.order.len() <= 64);
+            assert_eq!(lives.len(), 1);
+        }
     }
 }

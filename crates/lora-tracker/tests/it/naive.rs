@@ -99,7 +99,7 @@ impl Naive {
                 if self.is_meant(worker) {
                     self.end(*worker);
                 } else {
-                    self.depart(*worker, worker.incarnation());
+                    self.depart(*worker, life(worker));
                 }
             }
             other => panic!("an event the model does not know: {other:?}"),
@@ -109,14 +109,12 @@ impl Naive {
     /// Whether the worker that is there is the one that an event speaks of.
     fn is_meant(&self, worker: &WorkerWithDpRank) -> bool {
         let there = self.fleet.get(worker);
-        there.is_some_and(|there| {
-            worker.incarnation().is_none() || worker.incarnation() == there.incarnation
-        })
+        there.is_some_and(|there| life(worker).is_none() || life(worker) == there.incarnation)
     }
 
     fn enter(&mut self, worker: WorkerWithDpRank) -> Option<&mut NaiveWorker> {
         if !self.is_meant(&worker) {
-            let life = worker.incarnation();
+            let life = life(worker);
             let life = life.map(|life| (worker.worker_id, worker.dp_rank, life));
             let since = life.and_then(|life| self.departed.get(&life));
             if since.is_some_and(|since| self.now - since < 60) {
@@ -124,7 +122,7 @@ impl Naive {
             }
             self.end(worker);
             let fresh = NaiveWorker {
-                incarnation: worker.incarnation(),
+                incarnation: life(worker),
                 reported: None,
                 adapters: BTreeSet::new(),
             };
@@ -186,4 +184,16 @@ fn shown(worker: WorkerWithDpRank, incarnation: Option<u64>) -> String {
     incarnation
         .map_or(bare, |incarnation| bare.with_incarnation(incarnation))
         .to_string()
+}
+
+/// The number of a worker's incarnation: none of these tests orders them.
+fn life(worker: impl std::borrow::Borrow<WorkerWithDpRank>) -> Option<u64> {
+    worker
+        .borrow()
+        .incarnation()
+        .map(|incarnation| match incarnation {
+            worker_id::Incarnation::Ordered(number) | worker_id::Incarnation::Opaque(number) => {
+                number
+            }
+        })
 }

@@ -349,7 +349,10 @@ fn an_event_without_an_incarnation_speaks_of_whichever_is_there<M: LoraMap + Def
         .apply(joined(w(7).with_incarnation(1), None))
         .unwrap();
     assert_eq!(tracker.apply(loaded(w(7), "a", None)), Ok(true));
-    assert_eq!(tracker.loaded_workers("a")[0].incarnation(), Some(1));
+    assert_eq!(
+        tracker.loaded_workers("a")[0].incarnation(),
+        Some(worker_id::Incarnation::Opaque(1))
+    );
     assert_eq!(tracker.apply(unloaded(w(7), "a")), Ok(true));
     assert_eq!(tracker.apply(left(w(7))), Ok(true));
     assert!(tracker.is_empty());

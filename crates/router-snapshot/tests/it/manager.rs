@@ -67,7 +67,10 @@ fn workers_come_and_go<M: RouterMap<Upstream> + Default>() {
         ..first.clone()
     };
     manager.upsert_worker(second).unwrap();
-    assert_eq!(manager.worker(worker(1)).unwrap().id.incarnation(), Some(2));
+    assert_eq!(
+        manager.worker(worker(1)).unwrap().id.incarnation(),
+        Some(worker_id::Incarnation::Opaque(2))
+    );
     assert_eq!(manager.generation(), 2, "another incarnation is a change");
 
     manager.upsert_worker(spec(1, HttpPd, &["b", "c"])).unwrap();
