@@ -99,7 +99,7 @@ impl Naive {
                 if self.is_meant(worker) {
                     self.end(*worker);
                 } else {
-                    self.depart(*worker, life(worker));
+                    self.depart(*worker, number_of(worker));
                 }
             }
             other => panic!("an event the model does not know: {other:?}"),
@@ -109,12 +109,14 @@ impl Naive {
     /// Whether the worker that is there is the one that an event speaks of.
     fn is_meant(&self, worker: &WorkerWithDpRank) -> bool {
         let there = self.fleet.get(worker);
-        there.is_some_and(|there| life(worker).is_none() || life(worker) == there.incarnation)
+        there.is_some_and(|there| {
+            number_of(worker).is_none() || number_of(worker) == there.incarnation
+        })
     }
 
     fn enter(&mut self, worker: WorkerWithDpRank) -> Option<&mut NaiveWorker> {
         if !self.is_meant(&worker) {
-            let life = life(worker);
+            let life = number_of(worker);
             let life = life.map(|life| (worker.worker_id, worker.dp_rank, life));
             let since = life.and_then(|life| self.departed.get(&life));
             if since.is_some_and(|since| self.now - since < 60) {
@@ -122,7 +124,7 @@ impl Naive {
             }
             self.end(worker);
             let fresh = NaiveWorker {
-                incarnation: life(worker),
+                incarnation: number_of(worker),
                 reported: None,
                 adapters: BTreeSet::new(),
             };
@@ -187,7 +189,7 @@ fn shown(worker: WorkerWithDpRank, incarnation: Option<u64>) -> String {
 }
 
 /// The number of a worker's incarnation: none of these tests orders them.
-fn life(worker: impl std::borrow::Borrow<WorkerWithDpRank>) -> Option<u64> {
+fn number_of(worker: impl std::borrow::Borrow<WorkerWithDpRank>) -> Option<u64> {
     worker
         .borrow()
         .incarnation()
