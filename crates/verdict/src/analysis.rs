@@ -1,31 +1,33 @@
-//! One pass of one scenario, as pairs of figures.
+//! One scenario in one state of the machine, as pairs of figures.
 //!
 //! # Design
 //!
 //! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by ln(arm / incumbent) of their
-//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks are the sample.
-//! Signs: a *negative* log ratio is an arm that takes less time, and its *gain*, 1 - exp(log ratio), is then positive:
-//! the share of the incumbent's time that is saved.
+//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks of a state, in the order
+//! in which they were measured, are the [`Sequence`]. An arm's *gain* is 1 - exp(log ratio): the share of the incumbent's time
+//! that it saves, negative where it takes more.
 //!
 //! # Why
 //!
-//! The ratio of the two medians of a block was the estimate before. On a machine whose speed wanders, two medians are of two
-//! different machines: in 18 blocks of one run, the incumbent's ratio to itself varied with a standard deviation of 6.9 %
-//! by the medians, and of 3.3 % turn by turn.
+//! Turn by turn, not median by median: on a machine whose speed wanders, two medians of one block are of two machines. In 18
+//! blocks of one run the incumbent's ratio to itself varied by 6.9 % between medians, and by 3.3 % turn by turn.
 //!
 //! # Invariants
 //!
-//! A block with a void cell gives no pair to anybody; a cell without a clean slice takes its block from its own pairs, and
-//! where it is the incumbent's, from all. Nothing is averaged over, or filled in.
+//! 1. A block gives a pair to nobody where it changed its state, or where an arm that decides crashed ([`Role::decides`]).
+//! 2. A cell without a clean slice takes its block from its own pairs, and where it is the incumbent's, from all. An arm that
+//!    decides nothing and crashed takes its block from its own pairs alone. Nothing is averaged over, or filled in.
 
-use crate::schema::{Block, Cell, Role, ScenarioRun, Slice};
-use crate::stats::{Interval, ONE_SIDED, Sample, median};
+use crate::schema::{Arm, Block, Cell, Role, ScenarioRun, Slice};
+use crate::sequence::{SETTLED, Sequence};
+use crate::states::{Boundary, State};
+use crate::stats::{Interval, median};
 
-/// A pass of a scenario, and what follows from it.
-#[derive(Debug, Clone)]
+/// A scenario, and what follows from it.
+#[derive(Debug, Clone, Copy)]
 pub struct Analysis<'a> {
     run: &'a ScenarioRun,
-    seed: u64,
+    boundary: Boundary,
 }
 
 /// A cell that makes its block void.
@@ -42,21 +44,53 @@ pub struct VoidCell<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    /// Of a pass; costs nothing, the bootstrap happens in [`estimate`](Self::estimate). `seed` is that of the results.
+    /// Of a scenario; costs nothing.
     #[must_use]
-    pub fn new(run: &'a ScenarioRun, seed: u64) -> Self {
-        Self { run, seed }
+    pub fn new(run: &'a ScenarioRun, boundary: Boundary) -> Self {
+        Self { run, boundary }
     }
 
-    /// The blocks that are not void.
-    fn whole(&self) -> impl Iterator<Item = &'a Block> + use<'a> {
-        self.run.blocks.iter().filter(|block| !is_void(block))
-    }
-
-    /// The pass.
+    /// The scenario.
     #[must_use]
     pub fn run(&self) -> &'a ScenarioRun {
         self.run
+    }
+
+    /// The blocks of a state that are not void.
+    pub fn blocks(&self, state: State) -> impl Iterator<Item = &'a Block> + use<'a> {
+        let Self { run, boundary } = *self;
+        let whole = move |block: &&Block| crashed(run, block).is_none();
+        let of_state = move |block: &&Block| block.state(&boundary) == Some(state);
+        run.blocks.iter().filter(of_state).filter(whole)
+    }
+
+    /// The state that a block was measured in; `None` where it changed.
+    #[must_use]
+    pub fn state(&self, block: &Block) -> Option<State> {
+        block.state(&self.boundary)
+    }
+
+    /// The states that a block is of which is not void.
+    #[must_use]
+    pub fn states(&self) -> Vec<State> {
+        let seen = |state: &State| self.blocks(*state).next().is_some();
+        State::ALL.into_iter().filter(seen).collect()
+    }
+
+    /// How many blocks are void because they changed their state.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        let changed = |block: &&Block| block.state(&self.boundary).is_none();
+        self.run.blocks.iter().filter(changed).count()
+    }
+
+    /// The first cell of each block that is void because an arm that decides crashed.
+    #[must_use]
+    pub fn crashed(&self) -> Vec<VoidCell<'a>> {
+        let blocks = self.run.blocks.iter();
+        blocks
+            .filter_map(|block| crashed(self.run, block))
+            .collect()
     }
 
     /// The first arm of that role, as an index.
@@ -65,10 +99,11 @@ impl<'a> Analysis<'a> {
         self.run.arms.iter().position(|arm| role(arm.role))
     }
 
-    /// The incumbent, as an index.
+    /// The incumbent.
     #[must_use]
-    pub fn incumbent(&self) -> Option<usize> {
-        self.with_role(|role| role == Role::Incumbent)
+    pub fn incumbent(&self) -> Option<&'a Arm> {
+        let arm = self.with_role(|role| role == Role::Incumbent)?;
+        self.run.arms.get(arm)
     }
 
     /// The candidate of that name, as an index.
@@ -78,68 +113,35 @@ impl<'a> Analysis<'a> {
         arms.position(|arm| arm.role == Role::Candidate && arm.name == name)
     }
 
-    /// The cells that made blocks void.
+    /// The slices of the arms that decide, in the blocks of a state, and how many of them are dirty.
     #[must_use]
-    pub fn void(&self) -> Vec<VoidCell<'a>> {
-        let mut void = Vec::new();
-        for block in &self.run.blocks {
-            for (cell, arm) in block.cells.iter().zip(&self.run.arms) {
-                if let Cell::Void { reason, seed } = cell {
-                    void.push(VoidCell {
-                        block: block.number,
-                        arm: &arm.name,
-                        reason,
-                        seed: *seed,
-                    });
-                }
-            }
-        }
-        void
-    }
-
-    /// How many blocks are void.
-    #[must_use]
-    pub fn void_blocks(&self) -> usize {
-        self.run.blocks.len() - self.whole().count()
-    }
-
-    /// The slices of all blocks that are not void, and how many of them are dirty.
-    #[must_use]
-    pub fn slices(&self) -> (usize, usize) {
-        let slices = self
-            .whole()
-            .flat_map(|block| block.cells.iter().flat_map(Cell::slices));
+    pub fn slices(&self, state: State) -> (usize, usize) {
+        let cells = self.blocks(state).flat_map(|block| &block.cells);
+        let arms = self.run.arms.iter().cycle();
+        let deciding = cells.zip(arms).filter(|(_, arm)| arm.role.decides());
+        let slices = deciding.flat_map(|(cell, _)| cell.slices());
         slices.fold((0, 0), |(all, dirty), slice| {
             let clean = slice.is_clean(self.run.oversubscribed);
             (all + 1, dirty + usize::from(!clean))
         })
     }
 
-    /// The figures of an arm in nanoseconds per operation, the median of each block, with the blocks' numbers.
-    pub fn figures(&self, arm: usize) -> impl Iterator<Item = (u32, f64)> {
-        let oversubscribed = self.run.oversubscribed;
-        self.whole().filter_map(move |block| {
-            let cell = block.cells.get(arm)?;
-            Some((block.number, cell.nanos_per_op(oversubscribed)?))
-        })
+    /// The median over a state's blocks of the incumbent's nanoseconds per operation. What other arms take follows from it by
+    /// their [ratio](Estimate::ratio), so that the two agree.
+    #[must_use]
+    pub fn nanos_per_op(&self, state: State) -> Option<f64> {
+        let incumbent = self.with_role(|role| role == Role::Incumbent)?;
+        let figure = |block: &Block| {
+            let cell = block.cells.get(incumbent)?;
+            cell.nanos_per_op(self.run.oversubscribed)
+        };
+        median(&mut self.blocks(state).filter_map(figure).collect::<Vec<_>>())
     }
 
-    /// The median of an arm's figures, in nanoseconds per operation.
+    /// The log ratios of an arm to the incumbent, with the numbers of their blocks.
     #[must_use]
-    pub fn nanos_per_op(&self, arm: usize) -> Option<f64> {
-        median(
-            &mut self
-                .figures(arm)
-                .map(|(_, nanos)| nanos)
-                .collect::<Vec<_>>(),
-        )
-    }
-
-    /// The log ratios of an arm to the incumbent, the median over the turns of each block that were clean for both, with the
-    /// blocks' numbers.
-    #[must_use]
-    pub fn pairs(&self, arm: usize) -> Vec<(u32, f64)> {
-        let Some(incumbent) = self.incumbent() else {
+    pub fn pairs(&self, arm: usize, state: State) -> Vec<(u32, f64)> {
+        let Some(incumbent) = self.with_role(|role| role == Role::Incumbent) else {
             return Vec::new();
         };
         let clean = |slice: &Slice| {
@@ -153,84 +155,60 @@ impl<'a> Analysis<'a> {
             let mut ratios: Vec<f64> = turns.filter_map(ratio).collect();
             Some((block.number, median(&mut ratios)?))
         };
-        self.whole().filter_map(pair).collect()
+        self.blocks(state).filter_map(pair).collect()
     }
 
-    /// The sample of an arm's log ratios; bootstraps. `None` without a pair.
-    ///
-    /// Its bootstrap is seeded by the results' seed, the scenario, the pass and the arm, so that it repeats, and so that
-    /// two arms do not share their resamples.
+    /// The same as a sequence.
     #[must_use]
-    pub fn sample(&self, arm: usize) -> Option<Sample> {
-        let name = &self.run.arms.get(arm)?.name;
-        let pass = self.run.pass.to_string();
-        let seed = mixed(self.seed, &[&self.run.scenario, &pass, name]);
-        let pairs = self.pairs(arm);
-        Sample::new(pairs.into_iter().map(|(_, ratio)| ratio).collect(), seed)
+    pub fn sequence(&self, arm: usize, state: State) -> Sequence {
+        let pairs = self.pairs(arm, state);
+        Sequence::new(pairs.into_iter().map(|(_, ratio)| ratio))
     }
 
-    /// What an arm is against the incumbent; bootstraps. `None` without a pair.
+    /// What an arm is against the incumbent. `None` without a pair.
     #[must_use]
-    pub fn estimate(&self, arm: usize) -> Option<Estimate> {
-        self.sample(arm).map(|sample| Estimate::of(&sample))
+    pub fn estimate(&self, arm: usize, state: State) -> Option<Estimate> {
+        Estimate::of(&self.sequence(arm, state))
     }
 }
 
-fn is_void(block: &Block) -> bool {
-    let void = |cell: &Cell| matches!(cell, Cell::Void { .. });
-    block.cells.iter().any(void)
+fn crashed<'a>(run: &'a ScenarioRun, block: &'a Block) -> Option<VoidCell<'a>> {
+    let mut cells = block.cells.iter().zip(&run.arms);
+    cells.find_map(|(cell, arm)| match cell {
+        Cell::Void { reason, seed } if arm.role.decides() => Some(VoidCell {
+            block: block.number,
+            arm: &arm.name,
+            reason,
+            seed: *seed,
+        }),
+        _ => None,
+    })
 }
 
-/// FNV-1a over the texts: stable over versions of Rust, which std's hasher is not.
-fn mixed(seed: u64, texts: &[&str]) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0xff]));
-    bytes.fold(seed ^ 0xcbf2_9ce4_8422_2325, step)
-}
-
-/// An arm against the incumbent, over the blocks of one pass, with both 95 % intervals.
+/// An arm against the incumbent, over the blocks of one state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The blocks that gave a pair.
     pub blocks: usize,
     /// The median of ln(arm / incumbent).
     pub log_ratio: f64,
-    /// Its interval by the bootstrap.
-    pub bootstrap: Interval,
-    /// Its interval between order statistics; unbounded under 6 blocks.
-    pub exact: Interval,
+    /// Its sequential interval at [`SETTLED`]: 95 %, whenever one looks.
+    pub interval: Interval,
 }
 
 impl Estimate {
-    pub(crate) fn of(sample: &Sample) -> Self {
-        Self {
-            blocks: sample.blocks(),
-            log_ratio: sample.median(),
-            bootstrap: sample.bootstrap(ONE_SIDED),
-            exact: sample.exact(ONE_SIDED),
-        }
-    }
-
-    /// The interval of the log ratio that decides: from the lower of the two lower ends to the upper of the upper ones.
-    #[must_use]
-    pub fn interval(&self) -> Interval {
-        self.bootstrap.hull(self.exact)
+    pub(crate) fn of(sequence: &Sequence) -> Option<Self> {
+        Some(Self {
+            blocks: sequence.blocks(),
+            log_ratio: sequence.median()?,
+            interval: sequence.interval(SETTLED),
+        })
     }
 
     /// Time of the arm over that of the incumbent.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.log_ratio.exp()
-    }
-
-    /// The interval of [`ratio`](Self::ratio).
-    #[must_use]
-    pub fn ratio_interval(&self) -> Interval {
-        let Interval { lower, upper } = self.interval();
-        Interval {
-            lower: lower.exp(),
-            upper: upper.exp(),
-        }
     }
 
     /// The share of the incumbent's time that the arm saves; negative where it takes more.
@@ -242,10 +220,14 @@ impl Estimate {
     /// The interval of [`gain`](Self::gain).
     #[must_use]
     pub fn gain_interval(&self) -> Interval {
-        let Interval { lower, upper } = self.ratio_interval();
-        Interval {
-            lower: 1.0 - upper,
-            upper: 1.0 - lower,
-        }
+        gains(self.interval)
+    }
+}
+
+/// An interval of log ratios as one of gains.
+pub(crate) fn gains(log_ratios: Interval) -> Interval {
+    Interval {
+        lower: 1.0 - log_ratios.upper.exp(),
+        upper: 1.0 - log_ratios.lower.exp(),
     }
 }

@@ -2,33 +2,42 @@
 //!
 //! # Design
 //!
-//! *Yes* for a candidate needs a gating scenario in which its gain lies above the effective threshold, in the first pass
-//! and again, in the same scenario, in the second. *No* needs every gating scenario's gain below the record's threshold.
-//! Anything else is *open*; so is everything while a [precondition](crate::preconditions) fails.
+//! A *place* is a gating scenario in a state of the machine. In each, a candidate's gain lies *above* the record's threshold,
+//! *below* it, or neither can be said yet, by the e-values of the place's [sequence of blocks](crate::sequence):
 //!
-//! - **Effective threshold**: the record's, and never under three times the A/A' half-width of the pass. It raises the bar
-//!   for a yes only; a no is held against the record's own threshold, so that noise never makes a no easier.
-//! - **Above**, with Holm: the null hypothesis "the gain is at most the effective threshold" has the one-sided p-value of
-//!   [`Sample::p_at_least`](crate::stats::Sample::p_at_least) (bootstrap and sign test, the larger), adjusted over all
-//!   candidates and gating scenarios of the pass, and is rejected at 2.5 %. With a single comparison that is the same as: the lower
-//!   end of the cautious 95 % interval is above the threshold. In the second pass the family is what the first pass found
-//!   above, and nothing else: the other questions are not asked again.
-//! - **Below**: the upper end of the 95 % interval is below the threshold. *No* claims this of every scenario at once, so it
-//!   errs only if the one that is truly above errs: no correction is due (an intersection-union test).
+//! - **above** at 40 x candidates x scenarios x states, since *yes* needs one place, and one of them all may err;
+//! - **below** at 40: *no* needs it of every place at once, so it errs only if the one place that is truly above errs (an
+//!   intersection-union test), and no correction is due;
+//! - **below** too where the [free map](crate::schema::Role::Free) is, by the same rule: no map could gain more than a lookup
+//!   that costs nothing. That is the place's *headroom*.
 //!
-//! # Why
+//! A state *counts* where some gating scenario has 8 blocks of it, the fewest that may settle anything, or where the record asks
+//! for it. Another one that was seen is *seen, undecided*. Where a [precondition](crate::preconditions) of a place fails, the
+//! place has no answer.
 //!
-//! - *Extension.* 30 blocks are looked at, and then perhaps 60. A second look adds to the error of the first; what that
-//!   amounts to is measured (`tests/it/rates.rs`), and a yes is guarded by the second pass.
-//! - *The second pass.* What one run of a machine has in common (a neighbour's habits, a page's colour) is in all its blocks.
+//! - **yes** of a state: above in one of its places. **no**: below in every one. Else *open*.
+//! - **yes** of the criterion: yes in one state that counts. **no**: no in every one, and there is one. Else *open*.
+//!
+//! # Invariants
+//!
+//! Two states are in the family of *above* wherever line travel is probed, also while only one was seen: else the bar for what
+//! was already found would depend on what comes later.
 
-use crate::analysis::{Analysis, Estimate};
+use crate::analysis::{Analysis, Estimate, gains};
 use crate::criteria::Bottleneck;
-use crate::preconditions::{Asked, Check, HALF_WIDTHS, What, checks, half_width};
+use crate::evidence::Answer;
+use crate::preconditions::{Asked, Check, What, checks};
 use crate::schema::{Results, Role};
-use crate::stats::{ONE_SIDED, adjusted};
+use crate::sequence::{SETTLED, Sequence};
+use crate::states::{Boundary, State};
 
-/// A candidate against the incumbent in one pass of a gating scenario.
+/// The fewest blocks of which none speaking against it settles a claim.
+pub const FEWEST: usize = 8;
+
+/// The most blocks of one state. A scenario that has them is asked for no more.
+pub const MOST: usize = 60;
+
+/// A candidate against the incumbent in a gating scenario and a state.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
@@ -36,227 +45,310 @@ pub struct Comparison {
     pub candidate: String,
     /// The scenario.
     pub scenario: String,
-    /// The pass.
-    pub pass: u8,
+    /// The state of the machine.
+    pub state: State,
     /// What was measured; `None` where no block gave a pair.
     pub estimate: Option<Estimate>,
-    /// The record's threshold.
+    /// The share of the incumbent's time that it would have to save.
     pub threshold: f64,
-    /// The threshold that a yes has to exceed.
-    pub effective: f64,
-    /// The p-value of "the gain is at most the effective threshold", adjusted by Holm; `None` where the question is not
-    /// asked (of a second pass, what the first did not find).
-    pub adjusted_p: Option<f64>,
-    /// On which side of the threshold it lies.
+    /// On which side of the threshold its gain lies.
     pub side: Side,
 }
 
 /// Where a gain lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Above the effective threshold, after Holm's correction.
+    /// Above the threshold, corrected for all candidates, scenarios and states.
     Above,
-    /// The whole interval is below the record's threshold.
+    /// Below the threshold.
     Below,
     /// Neither can be said.
     Unclear,
 }
 
-impl Comparison {
-    /// Whether the interval alone is above the effective threshold, before any correction.
-    pub(crate) fn is_alone_above(&self) -> bool {
-        let lower = self.estimate.map(|estimate| estimate.gain_interval().lower);
-        lower.is_some_and(|lower| lower > self.effective)
-    }
+/// A gating scenario in a state of the machine.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The scenario.
+    pub scenario: String,
+    /// The state.
+    pub state: State,
+    /// The blocks of it that are not void.
+    pub blocks: usize,
+    /// The state counts: what is below decides.
+    pub counts: bool,
+    /// The gain of the map that costs nothing; `None` without such an arm.
+    pub headroom: Option<Estimate>,
+    /// It is below the threshold: so is whatever any map could gain.
+    pub headroom_is_below: bool,
+    /// Every precondition.
+    pub checks: Vec<Check>,
+    /// Every candidate of the criterion.
+    pub comparisons: Vec<Comparison>,
 }
 
-/// One pass of the gating scenarios, checked and compared.
-#[derive(Debug, Default)]
-pub(crate) struct Pass {
-    pub(crate) checks: Vec<Check>,
-    pub(crate) comparisons: Vec<Comparison>,
-    /// Scenarios with all planned blocks and room for the extension.
-    pub(crate) extendable: Vec<String>,
-}
-
-impl Pass {
-    pub(crate) fn of<'a>(&'a self, candidate: &'a str) -> impl Iterator<Item = &'a Comparison> {
-        let own = move |each: &&Comparison| each.candidate == candidate;
-        self.comparisons.iter().filter(own)
+impl Place {
+    pub(crate) fn failing(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| !check.holds)
     }
 
-    pub(crate) fn is_above(&self, candidate: &str) -> bool {
-        self.of(candidate).any(|each| each.side == Side::Above)
+    /// The first precondition that fails for good.
+    fn is_hopeless(&self) -> bool {
+        let hopeless = |check: &Check| !check.holds && !check.may_mend;
+        self.checks.iter().any(hopeless)
     }
 
-    /// Fails in a way that no number of blocks mends.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.checks.iter().any(|check| !check.holds && !check.wide)
-    }
-
-    pub(crate) fn has(&self, scenario: &str) -> bool {
-        self.checks
+    pub(crate) fn of(&self, candidate: &str) -> Option<&Comparison> {
+        self.comparisons
             .iter()
-            .any(|check| check.scenario == scenario && check.what != What::Measured)
+            .find(|each| each.candidate == candidate)
+    }
+
+    /// Whether the candidate's gain is above the threshold here, so far as this place may say.
+    pub(crate) fn answer(&self, candidate: &str) -> Answer {
+        let side = self.of(candidate).map_or(Side::Unclear, |each| each.side);
+        match (side, self.failing()) {
+            (_, Some(_)) => Answer::Open,
+            (Side::Above, None) => Answer::Yes,
+            (Side::Below, None) => Answer::No,
+            (Side::Unclear, None) if self.headroom_is_below => Answer::No,
+            (Side::Unclear, None) => Answer::Open,
+        }
+    }
+
+    /// Early blocks lie on one side and late ones on the other: no further block settles that.
+    fn contradicts(&self, candidate: &str) -> bool {
+        let estimate = self.of(candidate).and_then(|each| each.estimate);
+        estimate.is_some_and(|estimate| estimate.interval.is_empty())
     }
 }
 
-/// Both passes of a bottleneck criterion.
+/// A bottleneck criterion on a set of results.
 #[derive(Debug)]
-pub(crate) struct Measured {
-    pub(crate) first: Pass,
-    pub(crate) second: Pass,
+pub(crate) struct Measured<'a> {
+    pub(crate) bottleneck: &'a Bottleneck,
+    pub(crate) places: Vec<Place>,
+    /// What is missing before a place could be: a scenario without a run, or one with another incumbent.
+    pub(crate) missing: Vec<Check>,
+    /// Scenarios that have had all the blocks they may have.
+    exhausted: Vec<String>,
 }
 
-impl Measured {
-    pub(crate) fn new(results: &Results, bottleneck: &Bottleneck, cores: u32) -> Self {
+impl<'a> Measured<'a> {
+    pub(crate) fn new(results: &Results, bottleneck: &'a Bottleneck, cores: u32) -> Self {
+        let boundary = Boundary::of(&results.pilots);
         let asked = Asked {
             cores,
             cores_here: results.machine.cores,
-            plan: results.plan,
             threshold: bottleneck.threshold,
         };
-        let first = pass(results, bottleneck, asked, 1, |_, _| true);
-        let found = |candidate: &str, scenario: &str| {
-            let of_first = |each: &Comparison| each.scenario == scenario;
-            let mut of_candidate = first.of(candidate).filter(|each| of_first(each));
-            of_candidate.any(|each| each.side == Side::Above)
-        };
-        let second = pass(results, bottleneck, asked, 2, found);
-        Self { first, second }
-    }
-
-    /// The failing preconditions of what is said about a candidate: those of the second pass only where it is asked.
-    pub(crate) fn failing(&self, candidate: &str) -> Vec<&Check> {
-        let second = if self.first.is_above(candidate) {
-            self.second.checks.as_slice()
+        let states = if results.pilots.is_empty() {
+            1
         } else {
-            &[]
+            State::ALL.len()
         };
-        let checks = self.first.checks.iter().chain(second);
-        checks.filter(|check| !check.holds).collect()
+        let family = bottleneck.candidates.len() * bottleneck.gating.len() * states;
+        let mut measured = Self {
+            bottleneck,
+            places: Vec::new(),
+            missing: Vec::new(),
+            exhausted: Vec::new(),
+        };
+        for scenario in &bottleneck.gating {
+            let run = results.runs.iter().find(|run| run.scenario == *scenario);
+            let Some(run) = run.filter(|run| !run.blocks.is_empty()) else {
+                measured.missing.push(unmeasured(scenario, bottleneck));
+                continue;
+            };
+            let analysis = Analysis::new(run, boundary);
+            if analysis.incumbent().map(|arm| &arm.name) != Some(&bottleneck.incumbent) {
+                let check = unmeasured(scenario, bottleneck).hopeless();
+                measured.missing.push(check);
+                continue;
+            }
+            let seen = analysis.states();
+            let states = State::ALL.into_iter();
+            for state in states.filter(|s| seen.contains(s) || bottleneck.states.contains(s)) {
+                let place = place(&analysis, state, bottleneck, asked, family);
+                measured.places.push(place);
+            }
+            let most = State::ALL.map(|state| analysis.blocks(state).count());
+            if most.iter().any(|&blocks| blocks >= MOST) || run.blocks.len() >= 2 * MOST {
+                measured.exhausted.push(scenario.clone());
+            }
+        }
+        for state in State::ALL {
+            let of_state = |place: &&mut Place| place.state == state;
+            let places = || measured.places.iter().filter(|place| place.state == state);
+            let counts =
+                places().any(|place| place.blocks >= FEWEST) || bottleneck.states.contains(&state);
+            let places = measured.places.iter_mut();
+            places
+                .filter(of_state)
+                .for_each(|place| place.counts = counts);
+        }
+        measured
     }
 
-    /// Whether the second pass has all that the first found for this candidate.
-    pub(crate) fn is_confirmable(&self, candidate: &str) -> bool {
-        let mut above = self
-            .first
-            .of(candidate)
-            .filter(|each| each.side == Side::Above);
-        above.all(|each| self.second.has(&each.scenario))
+    /// The states that count.
+    pub(crate) fn states(&self) -> Vec<State> {
+        let counts = |state: &State| {
+            let mut places = self.places.iter();
+            places.any(|place| place.state == *state && place.counts)
+        };
+        State::ALL.into_iter().filter(counts).collect()
+    }
+
+    pub(crate) fn of_state(&self, state: State) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(move |place| place.state == state)
+    }
+
+    /// The first precondition that fails in a state that counts.
+    pub(crate) fn failing(&self) -> Option<&Check> {
+        let places = self.places.iter().filter(|place| place.counts);
+        let failing = self.missing.first();
+        failing.or_else(|| places.into_iter().find_map(Place::failing))
+    }
+
+    /// The answer for a candidate in one state.
+    pub(crate) fn answer_in(&self, candidate: &str, state: State) -> Answer {
+        let answers: Vec<Answer> = self
+            .of_state(state)
+            .map(|place| place.answer(candidate))
+            .collect();
+        if answers.contains(&Answer::Yes) {
+            Answer::Yes
+        } else if answers.len() == self.bottleneck.gating.len()
+            && answers.iter().all(|answer| *answer == Answer::No)
+        {
+            Answer::No
+        } else {
+            Answer::Open
+        }
+    }
+
+    /// The answer for a candidate.
+    pub(crate) fn answer(&self, candidate: &str) -> Answer {
+        let states = self.states();
+        let answers: Vec<Answer> = states
+            .iter()
+            .map(|state| self.answer_in(candidate, *state))
+            .collect();
+        if answers.contains(&Answer::Yes) {
+            Answer::Yes
+        } else if !answers.is_empty() && answers.iter().all(|answer| *answer == Answer::No) {
+            Answer::No
+        } else {
+            Answer::Open
+        }
+    }
+
+    /// The scenarios of which one more block may settle the candidate.
+    pub(crate) fn wanted(&self, candidate: &str) -> Vec<&str> {
+        if self.answer(candidate) != Answer::Open {
+            return Vec::new();
+        }
+        let states = self.states();
+        let wanted = |scenario: &&String| {
+            let places = self
+                .places
+                .iter()
+                .filter(|place| place.scenario == **scenario);
+            let open = |place: &Place| {
+                place.counts
+                    && place.answer(candidate) == Answer::Open
+                    && !place.is_hopeless()
+                    && !place.contradicts(candidate)
+            };
+            let hopeless = places.clone().count() > 0 && places.clone().all(Place::is_hopeless);
+            // A state that counts elsewhere, and was not met here yet, or no state at all.
+            let counted = places.clone().filter(|place| place.counts).count();
+            !hopeless && (counted < states.len().max(1) || places.clone().any(open))
+        };
+        self.may_be_measured()
+            .filter(wanted)
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// The scenarios without the blocks that a report needs, whatever else is settled.
+    pub(crate) fn unshown(&self) -> Vec<&str> {
+        let shown = |scenario: &String| {
+            let mut places = self.places.iter();
+            places.any(|place| {
+                place.scenario == *scenario && (place.blocks >= FEWEST || place.is_hopeless())
+            })
+        };
+        let scenarios = self.may_be_measured();
+        scenarios
+            .filter(|scenario| !shown(scenario))
+            .map(String::as_str)
+            .collect()
+    }
+
+    fn may_be_measured(&self) -> impl Iterator<Item = &'a String> {
+        let hopeless = |scenario: &String| {
+            let mut missing = self.missing.iter();
+            missing.any(|check| check.scenario == *scenario && !check.may_mend)
+        };
+        let may =
+            move |scenario: &&String| !self.exhausted.contains(scenario) && !hopeless(scenario);
+        self.bottleneck.gating.iter().filter(may)
     }
 }
 
-/// `asks` says of which candidate and scenario the pass asks whether it is above.
-fn pass(
-    results: &Results,
+fn place(
+    analysis: &Analysis<'_>,
+    state: State,
     bottleneck: &Bottleneck,
     asked: Asked,
-    number: u8,
-    asks: impl Fn(&str, &str) -> bool,
-) -> Pass {
-    let mut pass = Pass::default();
-    let mut p_values = Vec::new();
-    for scenario in &bottleneck.gating {
-        let mut runs = results.runs.iter();
-        let run = runs.find(|run| run.scenario == *scenario && run.pass == number);
-        let analysis = run.map(|run| Analysis::new(run, results.seed));
-        let Some(analysis) = analysis.filter(|analysis| stands_on(analysis, bottleneck)) else {
-            if number == 1 || run.is_some() {
-                pass.checks.push(unmeasured(scenario, number, bottleneck));
-            }
-            continue;
-        };
-        let aa = analysis.with_role(|role| role == Role::IncumbentAgain);
-        let aa = aa.and_then(|arm| analysis.estimate(arm));
-        pass.checks.extend(checks(&analysis, aa.as_ref(), asked));
-        if is_extendable(&analysis, asked) {
-            pass.extendable.push(scenario.clone());
+    family: usize,
+) -> Place {
+    let scenario = &analysis.run().scenario;
+    let free = analysis.with_role(|role| role == Role::Free);
+    let free = free.map(|arm| analysis.sequence(arm, state));
+    let side = |sequence: &Sequence| side(sequence, bottleneck.threshold, family);
+    let comparison = |candidate: &String| {
+        let arm = analysis.candidate(candidate);
+        let sequence = arm.map_or_else(Sequence::default, |arm| analysis.sequence(arm, state));
+        Comparison {
+            candidate: candidate.clone(),
+            scenario: scenario.clone(),
+            state,
+            estimate: Estimate::of(&sequence),
+            threshold: bottleneck.threshold,
+            side: side(&sequence),
         }
-        let effective = aa.map_or(0.0, |aa| HALF_WIDTHS * half_width(&aa));
-        let effective = effective.max(bottleneck.threshold);
-        for candidate in &bottleneck.candidates {
-            let arm = analysis.candidate(candidate);
-            let sample = arm.and_then(|arm| analysis.sample(arm));
-            // Its time at the threshold. A threshold that noise has pushed to all of the time cannot be exceeded.
-            let bar = (1.0 - effective).max(0.0).ln();
-            if asks(candidate, scenario) {
-                let p = sample.as_ref().map_or(1.0, |s| s.p_at_least(bar));
-                p_values.push((pass.comparisons.len(), p));
-            }
-            pass.comparisons.push(Comparison {
-                candidate: candidate.clone(),
-                scenario: scenario.clone(),
-                pass: number,
-                estimate: sample.as_ref().map(Estimate::of),
-                threshold: bottleneck.threshold,
-                effective,
-                adjusted_p: None,
-                side: Side::Unclear,
-            });
-        }
+    };
+    Place {
+        scenario: scenario.clone(),
+        state,
+        blocks: analysis.blocks(state).count(),
+        counts: false,
+        headroom: free.as_ref().and_then(Estimate::of),
+        headroom_is_below: free.is_some_and(|free| side(&free) == Side::Below),
+        checks: checks(analysis, state, asked),
+        comparisons: bottleneck.candidates.iter().map(comparison).collect(),
     }
-    let raw: Vec<f64> = p_values.iter().map(|(_, p)| *p).collect();
-    for ((index, _), p) in p_values.iter().zip(adjusted(&raw)) {
-        pass.comparisons[*index].adjusted_p = Some(p);
-    }
-    for comparison in &mut pass.comparisons {
-        comparison.side = side(comparison);
-    }
-    if number == 1 {
-        pass.checks.extend(uncontrolled(&pass.checks));
-    }
-    pass
 }
 
-fn side(comparison: &Comparison) -> Side {
-    let upper = comparison.estimate.map(|each| each.gain_interval().upper);
-    if comparison.adjusted_p.is_some_and(|p| p <= ONE_SIDED) {
+fn side(sequence: &Sequence, threshold: f64, family: usize) -> Side {
+    let gain = gains(sequence.interval(SETTLED));
+    let corrected = gains(sequence.interval(SETTLED * family as f64));
+    if gain.is_empty() {
+        Side::Unclear
+    } else if corrected.lower > threshold {
         Side::Above
-    } else if upper.is_some_and(|upper| upper < comparison.threshold) {
+    } else if gain.upper < threshold {
         Side::Below
     } else {
         Side::Unclear
     }
 }
 
-fn stands_on(analysis: &Analysis<'_>, bottleneck: &Bottleneck) -> bool {
-    let arms = &analysis.run().arms;
-    let incumbent = analysis.incumbent().and_then(|arm| arms.get(arm));
-    incumbent.is_some_and(|arm| arm.name == bottleneck.incumbent)
-}
-
-fn is_extendable(analysis: &Analysis<'_>, asked: Asked) -> bool {
-    let blocks = u32::try_from(analysis.run().blocks.len()).unwrap_or(u32::MAX);
-    (asked.plan.blocks..asked.plan.extended).contains(&blocks)
-}
-
-fn unmeasured(scenario: &str, pass: u8, bottleneck: &Bottleneck) -> Check {
-    Check {
-        what: What::Measured,
-        scenario: scenario.to_owned(),
-        pass,
-        holds: false,
-        evidence: format!(
-            "there is no run of it against {}; run `cargo xtask bench --scenario {scenario}`",
-            bottleneck.incumbent
-        ),
-        wide: false,
-    }
-}
-
-/// The control is run once a group of scenarios, so one of the gating ones has to have it.
-fn uncontrolled(checks: &[Check]) -> Option<Check> {
-    let mut measured = checks.iter().filter(|check| check.what == What::Cores);
-    let first = measured.next()?;
-    let controlled = checks.iter().any(|check| check.what == What::Control);
-    (!controlled).then(|| Check {
-        what: What::Control,
-        scenario: first.scenario.clone(),
-        pass: first.pass,
-        holds: false,
-        evidence: "no gating scenario has an arm with a planted delay, so nothing shows that one would be seen"
-            .to_owned(),
-        wide: false,
-    })
+fn unmeasured(scenario: &str, bottleneck: &Bottleneck) -> Check {
+    let evidence = format!("there is no run of it against {}", bottleneck.incumbent);
+    let way_out = format!("run `cargo xtask bench --scenario {scenario}`");
+    Check::new(What::Measured, scenario, None).found(false, evidence, &way_out)
 }

@@ -26,6 +26,7 @@
 //! candidates = ["papaya"]
 //! threshold = 0.10                            # the share of the operation's time; 0.10 unless said
 //! gating = ["decode-step"]
+//! states = ["far"]                            # has to be decided for these too; none unless said
 //!
 //! [criterion.tracked-requests]
 //! kind = "gauge-against-ceiling"              # yes where the gauge has reached shards x this
@@ -41,25 +42,27 @@
 //! - *A list, not an expression.* "All of these" is what the records say. An expression language would need its own
 //!   tests and its own reader's guide, for a rule nobody has.
 //! - *Nothing is ignored.* An unknown key, a criterion that no rule names, a candidate that is not compared: each is an
-//!   error with its line, since a misspelt criterion that is silently absent changes verdicts.
+//!   error that says where, since a misspelt criterion that is silently absent changes verdicts.
 //!
 //! # Invariants
 //!
 //! Of a [`Record`] that was parsed: every name in [`Record::revisit`] and [`Record::watch`] is that of a criterion, and
-//! every criterion is named once; every candidate of a bottleneck is one of [`Record::candidates`]; every incumbent,
-//! candidate and gating scenario is one that the caller knows; every threshold lies strictly between 0 and 1.
+//! every criterion is named once; there is at most one bottleneck, which compares every one of [`Record::candidates`]; every
+//! incumbent, candidate and gating scenario is one that the caller knows; the threshold lies strictly between 0 and 1.
 
 mod facts;
 mod parse;
-mod problem;
-mod table;
-mod version;
 
 pub use facts::{Facts, LockError, lock_versions};
-pub use problem::{CriteriaError, Problem};
-pub use version::Version;
+pub use parse::CriteriaError;
+
+use std::num::NonZeroU64;
+
+use semver::Version;
+use serde::Deserialize;
 
 use crate::schema::Gauges;
+use crate::states::State;
 
 /// The threshold where a record names none: a tenth of the time of the whole operation.
 pub const DEFAULT_THRESHOLD: f64 = 0.10;
@@ -91,49 +94,50 @@ impl Record {
         self.criteria.iter().find(|each| each.name == name)
     }
 
-    /// The scenarios that its bottleneck criteria are decided on, each once: what an engine has to run for it.
+    /// Its bottleneck criterion, if it has one.
+    #[must_use]
+    pub fn bottleneck(&self) -> Option<&Bottleneck> {
+        self.criteria.iter().find_map(|each| match &each.kind {
+            Kind::Bottleneck(bottleneck) => Some(bottleneck),
+            _ => None,
+        })
+    }
+
+    /// The scenarios that it is decided on: what an engine has to run for it.
     #[must_use]
     pub fn gating(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = Vec::new();
-        for criterion in &self.criteria {
-            if let Kind::Bottleneck(bottleneck) = &criterion.kind {
-                for name in &bottleneck.gating {
-                    if !all.contains(&name.as_str()) {
-                        all.push(name);
-                    }
-                }
-            }
-        }
-        all
+        let gating = self
+            .bottleneck()
+            .map_or(&[][..], |bottleneck| &bottleneck.gating);
+        gating.iter().map(String::as_str).collect()
     }
 
     /// Where the gauge has reached the ceiling of this record: makes the incumbent with more shards a candidate, called
     /// `INCUMBENT-shards=N`, and answers with its name. N is the least power of two that lifts the ceiling above the gauge.
     pub fn add_more_shards(&mut self, gauges: &Gauges) -> Option<String> {
         let per_shard = self.criteria.iter().find_map(|each| match each.kind {
-            Kind::GaugeAgainstCeiling { per_shard } => Some(per_shard),
+            Kind::GaugeAgainstCeiling { per_shard } => Some(per_shard.get()),
             _ => None,
         })?;
         let (tracked, shards) = (gauges.tracked?, gauges.shards?);
         if tracked < shards.saturating_mul(per_shard) {
             return None;
         }
-        let shards = (tracked / per_shard.max(1) + 1).checked_next_power_of_two()?;
-        let mut added = None;
-        for criterion in &mut self.criteria {
-            if let Kind::Bottleneck(bottleneck) = &mut criterion.kind {
-                let name = format!("{}-shards={shards}", bottleneck.incumbent);
-                bottleneck.candidates.push(name.clone());
-                if added.is_none() {
-                    self.candidates.push(Candidate {
-                        name: name.clone(),
-                        crate_name: bottleneck.incumbent.clone(),
-                    });
-                    added = Some(name);
-                }
-            }
-        }
-        added
+        let shards = (tracked / per_shard + 1).checked_next_power_of_two()?;
+        let bottleneck = self
+            .criteria
+            .iter_mut()
+            .find_map(|each| match &mut each.kind {
+                Kind::Bottleneck(bottleneck) => Some(bottleneck),
+                _ => None,
+            })?;
+        let name = format!("{}-shards={shards}", bottleneck.incumbent);
+        bottleneck.candidates.push(name.clone());
+        self.candidates.push(Candidate {
+            name: name.clone(),
+            crate_name: bottleneck.incumbent.clone(),
+        });
+        Some(name)
     }
 
     /// `(a) stable-api`: a criterion with its letter, or just its name where it is only watched.
@@ -168,11 +172,18 @@ pub struct Criterion {
 }
 
 /// What a criterion asks. Closed: a new kind needs a new way to answer it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
+#[serde(deny_unknown_fields)]
 pub enum Kind {
     /// The candidate's crate is of this version or a later one.
     CrateVersion {
         /// The version.
+        #[serde(deserialize_with = "parse::version")]
         at_least: Version,
     },
     /// A whole operation loses more than the threshold to the incumbent.
@@ -180,7 +191,7 @@ pub enum Kind {
     /// The gauge of tracked entries has reached the ceiling.
     GaugeAgainstCeiling {
         /// The ceiling, for each shard.
-        per_shard: u64,
+        per_shard: NonZeroU64,
     },
     /// One shard holds far more than the mean.
     ShardSkew {
@@ -190,7 +201,8 @@ pub enum Kind {
 }
 
 /// What a bottleneck criterion compares.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Bottleneck {
     /// The arm that the record stands on.
@@ -198,9 +210,23 @@ pub struct Bottleneck {
     /// The arms that might replace it.
     pub candidates: Vec<String>,
     /// The share of the operation's time that a candidate has to save.
+    #[serde(default = "default_threshold")]
     pub threshold: f64,
     /// The scenarios that decide.
     pub gating: Vec<String>,
+    /// The states of the machine that have to be decided. Others are where they are seen often enough.
+    #[serde(default)]
+    pub states: Vec<State>,
+}
+
+impl Bottleneck {
+    pub(crate) fn compares(&self, candidate: &str) -> bool {
+        self.candidates.iter().any(|each| each == candidate)
+    }
+}
+
+fn default_threshold() -> f64 {
+    DEFAULT_THRESHOLD
 }
 
 /// What the caller can measure: a record that asks for anything else is wrong.

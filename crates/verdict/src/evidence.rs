@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use crate::bottleneck::{Comparison, Measured, Pass, Side};
-use crate::criteria::{Bottleneck, Facts, Record, Version};
-use crate::text::{count, grouped, listed, ordinal, percent};
+use semver::Version;
+
+use crate::bottleneck::{Measured, Place, Side};
+use crate::criteria::{Facts, Record};
+use crate::preconditions::Check;
+use crate::states::State;
+use crate::text::{count, grouped, interval, listed, percent};
 
 /// What a criterion says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +40,14 @@ pub(crate) fn crate_version(
     record: &Record,
     facts: &Facts,
     at_least: &Version,
-    candidate: Option<&str>,
+    candidate: &str,
 ) -> Evidence {
-    let of_candidate = |name: &str| record.candidates.iter().find(|each| each.name == name);
-    let Some(candidate) = candidate.and_then(of_candidate) else {
-        let why = "it is answered per candidate, and here only watched".to_owned();
-        return (Answer::NotEvaluated, why);
+    let mut candidates = record.candidates.iter();
+    let Some(candidate) = candidates.find(|each| each.name == candidate) else {
+        return (
+            Answer::NotEvaluated,
+            "there is no such candidate".to_owned(),
+        );
     };
     let name = &candidate.crate_name;
     let all = facts.versions.get(name).map_or(&[][..], Vec::as_slice);
@@ -104,142 +110,61 @@ pub(crate) fn skew(facts: &Facts, at_most: f64) -> Evidence {
     )
 }
 
-pub(crate) fn bottleneck(
-    measured: &Measured,
-    bottleneck: &Bottleneck,
-    candidate: &str,
-    quick: bool,
-) -> Evidence {
-    let sentences = |pass: &Pass, wanted: fn(&Comparison) -> bool| -> Vec<String> {
-        let of = pass.of(candidate).filter(|each| wanted(each));
-        of.map(|each| sentence(each, &bottleneck.incumbent))
-            .collect()
-    };
-    let mut said = sentences(&measured.first, |_| true);
-    let contradicts = |each: &Comparison| each.adjusted_p.is_none() && each.is_alone_above();
-    let contradicted = measured.second.of(candidate).any(contradicts);
-    if contradicted {
-        said.extend(sentences(&measured.second, contradicts));
-    } else {
-        said.extend(sentences(&measured.second, |each| {
-            each.adjusted_p.is_some()
-        }));
+pub(crate) fn bottleneck(measured: &Measured<'_>, candidate: &str) -> Evidence {
+    let states = measured.states();
+    let mut said: Vec<String> = measured.missing.iter().map(Check::sentence).collect();
+    for state in &states {
+        let places = measured.of_state(*state);
+        let at: Vec<String> = places.map(|place| sentence(place, candidate)).collect();
+        let answer = measured.answer_in(candidate, *state);
+        said.push(format!("{state}: {answer}, {}", at.join("; ")));
     }
-
-    let (answer, then) = if let Some(check) = measured.failing(candidate).first() {
-        (
-            Answer::Open,
-            format!("but a precondition fails ({})", check.what),
-        )
-    } else if measured.first.is_above(candidate) {
-        if quick {
-            (
-                Answer::Yes,
-                "a second pass would have to confirm it".to_owned(),
-            )
-        } else if measured.second.is_above(candidate) {
-            (Answer::Yes, "the second pass confirms it".to_owned())
-        } else if measured.is_confirmable(candidate) {
-            let then = "the second pass does not confirm it, so run again on a quieter machine";
-            (Answer::Open, then.to_owned())
-        } else {
-            (Answer::Open, "a second pass has to confirm it".to_owned())
+    for state in State::ALL.iter().filter(|state| !states.contains(state)) {
+        let blocks = measured.of_state(*state).map(|place| place.blocks).max();
+        if let Some(blocks) = blocks {
+            let blocks = count(blocks, "block");
+            said.push(format!("{state}: seen in {blocks}, undecided"));
         }
-    } else if let Some(unclear) = measured
-        .first
-        .of(candidate)
-        .find(|c| c.side == Side::Unclear)
-    {
-        (Answer::Open, settles(unclear))
-    } else if contradicted {
-        (
-            Answer::Open,
-            "the second pass contradicts the first, so run again".to_owned(),
-        )
-    } else {
-        // Every gating scenario was measured, or a precondition would fail.
-        (Answer::No, String::new())
-    };
-    said.push(then);
-    said.retain(|part| !part.is_empty());
-    (answer, said.join("; "))
+    }
+    if said.is_empty() {
+        said.push("nothing was measured".to_owned());
+    }
+    (measured.answer(candidate), said.join(". "))
 }
 
-/// `in decode-step, first pass, papaya takes 12.3 % less time ...`.
-fn sentence(comparison: &Comparison, incumbent: &str) -> String {
-    let Comparison {
-        candidate,
-        scenario,
-        pass,
-        ..
-    } = comparison;
-    let place = format!("in {scenario}, {} pass", ordinal(*pass));
-    let Some(estimate) = &comparison.estimate else {
-        return format!("{place}, no block gave a pair for {candidate}");
-    };
-    let gain = estimate.gain();
-    let more_or_less = if gain < 0.0 { "more" } else { "less" };
-    let interval = estimate.gain_interval();
-    let verdict = match comparison.side {
-        Side::Above => "above",
-        Side::Below => "below",
-        Side::Unclear => "not clear of",
-    };
-    let mut text = format!(
-        "{place}, {candidate} takes {} {more_or_less} time per operation than {incumbent} \
-         (gain {}, 95 % interval {} to {}, {}), {verdict} the threshold of {}",
-        percent(gain.abs()),
-        percent(gain),
-        percent(interval.lower),
-        percent(interval.upper),
-        count(estimate.blocks, "block"),
-        percent(bar(comparison))
+/// `decode-step gains 1.2 % (0.1 % to 2.2 %, 9 blocks), below 10.0 %`.
+fn sentence(place: &Place, candidate: &str) -> String {
+    let scenario = &place.scenario;
+    let comparison = place.of(candidate);
+    let threshold = comparison.map_or(0.0, |each| each.threshold);
+    let estimate = comparison.and_then(|each| each.estimate);
+    let gain = estimate.map_or_else(
+        || format!("{scenario} gave no pair"),
+        |estimate| {
+            format!(
+                "{scenario} gains {} ({}, {})",
+                percent(estimate.gain()),
+                interval(estimate.gain_interval()),
+                count(estimate.blocks, "block")
+            )
+        },
     );
-    if comparison.side != Side::Below && comparison.effective > comparison.threshold {
-        let record = percent(comparison.threshold);
-        text.push_str(&format!(
-            " (the record's {record}, raised to three half-widths of A/A')"
-        ));
-    }
-    text
-}
-
-fn bar(comparison: &Comparison) -> f64 {
-    match comparison.side {
-        Side::Below => comparison.threshold,
-        Side::Above | Side::Unclear => comparison.effective,
-    }
-}
-
-/// What would settle an unclear comparison.
-fn settles(comparison: &Comparison) -> String {
-    const TOO_MANY: f64 = 500.0;
-    let Some(estimate) = &comparison.estimate else {
-        return format!("find out why {} gave no pair", comparison.candidate);
+    let threshold = percent(threshold);
+    let headroom = place.headroom.filter(|_| place.headroom_is_below);
+    let side = match comparison.map(|each| each.side) {
+        Some(Side::Above) => format!("above {threshold}"),
+        _ if headroom.is_some() => {
+            let most = headroom.map_or(0.0, |free| free.gain_interval().upper);
+            format!(
+                "where any map could gain at most {}, below {threshold}",
+                percent(most)
+            )
+        }
+        Some(Side::Below) => format!("below {threshold}"),
+        Some(Side::Unclear) | None => format!("not clear of {threshold}"),
     };
-    let interval = estimate.gain_interval();
-    if !interval.is_bounded() {
-        let blocks = count(estimate.blocks, "block");
-        return format!("{blocks} bound no 95 % interval, at least 6 do");
-    }
-    if comparison.is_alone_above() {
-        return "the interval alone is above, but not after the correction for several comparisons: more blocks would settle it".to_owned();
-    }
-    let gain = estimate.gain();
-    let distance = if gain > comparison.effective {
-        gain - comparison.effective
-    } else {
-        (comparison.threshold - gain).max(0.0)
-    };
-    // The width falls with the root of the blocks.
-    let needed = estimate.blocks as f64 * (interval.half_width() / distance).powi(2);
-    if needed <= TOO_MANY {
-        format!(
-            "at this spread about {:.0} blocks would settle it",
-            needed.ceil()
-        )
-    } else {
-        "the gain lies too near the threshold for blocks to settle it: a quieter machine might"
-            .to_owned()
+    match place.failing() {
+        Some(check) => format!("{gain}, {side}, but a precondition fails ({})", check.what),
+        None => format!("{gain}, {side}"),
     }
 }

@@ -1,8 +1,9 @@
 //! Decides, from paired measurements, whether a decision record should be revisited, and shows why.
 //!
 //! The engine that measures hands in [`Results`]; a record's criteria come as [`Record`], what no benchmark
-//! knows as [`Facts`]; [`decide()`] answers with a [`Decision`], and [`render`] turns both into a terminal table, Markdown and
-//! one self-contained HTML page. Nothing here reads a file, a clock or an environment, and no backend is known by name.
+//! knows as [`Facts`]; [`decide()`] answers with a [`Decision`], after every block, and says what to measure next. [`render`]
+//! turns both into lines for a terminal, Markdown and one self-contained HTML page. Nothing here reads a file, a clock or an
+//! environment, and no backend is known by name.
 //!
 //! ```
 //! use verdict::{Facts, Known, Next, Record, decide, render, schema::Results};
@@ -12,13 +13,14 @@
 //! let known = Known { scenarios: &["decode-step"], arms: &["dashmap", "papaya", "scc"] };
 //! let record = Record::parse("adr/0003-criteria.toml", criteria, known)?;
 //! let results = Results::from_json(json)?;
-//! let facts = Facts::of(&results);
 //!
-//! let decision = decide(&results, &record, &facts);
+//! let decision = decide(&results, &record, &Facts::of(&results));
+//! for verdict in decision.candidates.iter().filter(|each| each.settled) {
+//!     println!("{}", render::line(&decision, verdict));
+//! }
 //! match &decision.next {
-//!     Next::Extend { pass, scenarios } => println!("extend pass {pass} of {scenarios:?}, and decide again"),
-//!     Next::Confirm { scenarios } => println!("run a second pass of {scenarios:?}, and decide again"),
-//!     Next::Done => println!("{}", render::terminal(&[decision])),
+//!     Next::Measure { scenarios } => println!("a block more of {scenarios:?}, and decide again"),
+//!     Next::Done => print!("{}", render::terminal(&[decision], &results)),
 //! }
 //! # Ok(())
 //! # }
@@ -26,21 +28,22 @@
 //!
 //! # Design
 //!
-//! A line of small steps, each usable alone: slices → the figure of a [cell](slices) → [pairs](analysis) within a block → a
-//! [sample](stats) over blocks with two intervals → [preconditions] and [comparisons](bottleneck) → the record's [rule](mod@decide).
+//! A line of small steps, each usable alone: slices → [pairs](analysis) within a block → the [state](states) of each block → a
+//! [sequence] of blocks with its e-values → [preconditions] and [places](bottleneck) → the record's [rule](mod@decide).
 //!
 //! # Why
 //!
 //! - *Pure.* A decision that can be computed from a file can be tested on a thousand synthetic files, so that its rate of
 //!   false answers is measured and not hoped for, and anybody can check a published one.
-//! - *One effect, one sample.* A process has one memory layout, which shifts all its slices alike. Slices are therefore
-//!   never pooled: the process is the unit, the block of processes the sample.
+//! - *One effect, one value.* A process has one memory layout, which shifts all its slices alike. Slices are therefore
+//!   never pooled: the process is the unit, the sequence is one of blocks of processes.
 //!
 //! # Invariants
 //!
-//! 1. The same input gives the same output, byte for byte: the bootstrap is seeded by the results.
+//! 1. The same input gives the same output, byte for byte.
 //! 2. No input panics. What is missing makes an answer *open* or *not evaluated*, never a guess.
-//! 3. A yes to the bottleneck needs two passes. A quick run gives no verdict.
+//! 3. One may decide after every block, stop, and resume, and a false answer is no likelier for it ([`sequence`]).
+//! 4. A quick run gives no verdict.
 #![forbid(unsafe_code)]
 
 pub mod analysis;
@@ -52,12 +55,14 @@ mod next;
 pub mod preconditions;
 pub mod render;
 pub mod schema;
+pub mod sequence;
 pub mod slices;
+pub mod states;
 pub mod stats;
 mod text;
 
 pub use criteria::{CriteriaError, Facts, Known, LockError, Record, lock_versions};
-pub use decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling, decide};
+pub use decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling, Seen, decide};
 pub use evidence::Answer;
 pub use next::Next;
 pub use schema::{ReadError, Results};

@@ -2,33 +2,37 @@
 //!
 //! # Design
 //!
-//! Each is a [`Check`] of one pass of one gating scenario, with a sentence that says what was found, what is asked, and,
-//! where it fails, the way out. They guard against an answer that is wrong with confidence:
+//! Each is a [`Check`] of one gating scenario in one state of the machine, with a sentence that says what was found, what is
+//! asked, and, where it fails, the way out. They rest on the same sequence of blocks as the answers, so that they too may be
+//! looked at after every block. They guard against an answer that is wrong with confidence:
 //!
 //! | check | what it would catch |
 //! |---|---|
 //! | measured | a record whose question nobody put |
 //! | cores | an answer about contention from a machine that has none |
-//! | finished | a run that somebody stopped when its numbers looked right |
 //! | void | the survivors of a candidate that crashes when it is slow |
 //! | dirty | neighbours |
-//! | A/A | a difference where there is none, or noise that would hide one |
+//! | A/A' | a difference where there is none, or noise that would hide one |
 //! | control | a harness that cannot see what it is there to see |
+//!
+//! # Why
+//!
+//! No difference, and the size that was planted, are asked for within half the threshold and not exactly: with enough blocks no
+//! interval contains either of them, since nothing is ever alike to the last per mille.
 
 use std::fmt;
 
 use crate::analysis::{Analysis, Estimate};
-use crate::schema::{Plan, Role};
-use crate::text::{count, ordinal, percent};
+use crate::schema::Role;
+use crate::states::State;
+use crate::stats::Interval;
+use crate::text::{count, interval, percent};
 
-/// The largest share of dirty slices, and of void blocks.
+/// The largest share of dirty slices, and of blocks in which an arm crashed.
 pub const DIRTY_AT_MOST: f64 = 0.25;
 
-/// How far the median of A/A' may lie from no difference.
-pub const AA_MEDIAN_AT_MOST: f64 = 0.01;
-
-/// The threshold is never under this many half-widths of the A/A' interval.
-pub const HALF_WIDTHS: f64 = 3.0;
+/// So many crashes are a habit, which no further block mends.
+const HABIT: usize = 8;
 
 /// One precondition, and whether it holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,28 +42,56 @@ pub struct Check {
     pub what: What,
     /// The gating scenario.
     pub scenario: String,
-    /// The pass.
-    pub pass: u8,
+    /// The state of the machine; `None` of a scenario that has not been measured.
+    pub state: Option<State>,
     /// Whether it holds.
     pub holds: bool,
     /// What was found and what is asked, in a sentence without its full stop.
     pub evidence: String,
-    /// It fails for lack of blocks, so an extension may mend it.
-    pub wide: bool,
+    /// It fails, and more blocks may mend it.
+    pub may_mend: bool,
 }
 
 impl Check {
-    /// Where it was checked and what was found: `decode-step, first pass, dirty slices: ...`.
+    pub(crate) fn new(what: What, scenario: &str, state: Option<State>) -> Self {
+        Self {
+            what,
+            scenario: scenario.to_owned(),
+            state,
+            holds: true,
+            evidence: String::new(),
+            may_mend: true,
+        }
+    }
+
+    /// With a finding, and what to do about it where it is a bad one.
+    pub(crate) fn found(self, holds: bool, evidence: String, way_out: &str) -> Self {
+        let evidence = if holds {
+            evidence
+        } else {
+            format!("{evidence}; {way_out}")
+        };
+        Self {
+            holds,
+            evidence,
+            ..self
+        }
+    }
+
+    /// More blocks are of no use where it fails.
+    pub(crate) fn hopeless(self) -> Self {
+        let may_mend = false;
+        Self { may_mend, ..self }
+    }
+
+    /// Where it was checked and what was found: `decode-step, near, dirty slices: ...`.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let pass = ordinal(self.pass);
-        let Self {
-            scenario,
-            what,
-            evidence,
-            ..
-        } = self;
-        format!("{scenario}, {pass} pass, {what}: {evidence}")
+        let state = self
+            .state
+            .map_or(String::new(), |state| format!(", {state}"));
+        let (scenario, what, evidence) = (&self.scenario, self.what, &self.evidence);
+        format!("{scenario}{state}, {what}: {evidence}")
     }
 }
 
@@ -67,13 +99,11 @@ impl Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
-    /// There is a pass with the record's incumbent.
+    /// The scenario was run with the record's incumbent.
     Measured,
     /// The machine has the cores.
     Cores,
-    /// All planned blocks ran.
-    Finished,
-    /// Few blocks are void.
+    /// In few blocks an arm crashed.
     Void,
     /// Few slices are dirty.
     Dirty,
@@ -88,177 +118,165 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Measured => "measured",
             Self::Cores => "cores",
-            Self::Finished => "finished",
-            Self::Void => "void blocks",
+            Self::Void => "crashed blocks",
             Self::Dirty => "dirty slices",
-            Self::Aa => "A/A",
+            Self::Aa => "A/A'",
             Self::Control => "positive control",
         })
     }
 }
 
-/// What the checks of a pass are held against.
+/// What the checks are held against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) cores: u32,
     pub(crate) cores_here: u32,
-    pub(crate) plan: Plan,
     pub(crate) threshold: f64,
 }
 
-/// The half-width of an A/A' interval as a share of the time, which thresholds are compared with.
-pub(crate) fn half_width(aa: &Estimate) -> f64 {
-    aa.ratio_interval().half_width()
+/// All checks of a scenario in a state but [`What::Measured`].
+pub(crate) fn checks(analysis: &Analysis<'_>, state: State, asked: Asked) -> Vec<Check> {
+    let new = |what| Check::new(what, &analysis.run().scenario, Some(state));
+    vec![
+        cores(new(What::Cores), analysis, asked),
+        void(new(What::Void), analysis),
+        dirty(new(What::Dirty), analysis, state),
+        aa(new(What::Aa), analysis, state, asked.threshold),
+        control(new(What::Control), analysis, state, asked.threshold),
+    ]
 }
 
-/// All checks of a pass but [`What::Measured`]; `aa` is its A/A' estimate, where there is one.
-pub(crate) fn checks(analysis: &Analysis<'_>, aa: Option<&Estimate>, asked: Asked) -> Vec<Check> {
-    let mut checks = vec![
-        cores(analysis, asked),
-        finished(analysis, asked.plan),
-        void(analysis),
-        dirty(analysis),
-        aa_check(analysis, aa, asked.threshold),
-    ];
-    checks.extend(control(analysis));
-    checks
-}
-
-pub(crate) fn check(analysis: &Analysis<'_>, what: What, holds: bool, evidence: String) -> Check {
-    let run = analysis.run();
-    Check {
-        what,
-        scenario: run.scenario.clone(),
-        pass: run.pass,
-        holds,
-        evidence,
-        wide: false,
-    }
-}
-
-fn cores(analysis: &Analysis<'_>, asked: Asked) -> Check {
+fn cores(check: Check, analysis: &Analysis<'_>, asked: Asked) -> Check {
     let run = analysis.run();
     let needed = if run.oversubscribed {
         asked.cores
     } else {
         asked.cores.max(run.cores_needed)
     };
-    let holds = asked.cores_here >= needed;
+    let here = asked.cores_here;
+    let evidence = format!("{} asked for, {here} here", count(needed, "core"));
+    let check = check.found(here >= needed, evidence, "run it on a larger machine");
+    check.hopeless()
+}
+
+/// Of all blocks, since one that crashed before its probes were whole is of no state.
+fn void(check: Check, analysis: &Analysis<'_>) -> Check {
+    let (crashed, all) = (analysis.crashed(), analysis.run().blocks.len());
     let mut evidence = format!(
-        "{} asked for, {} here",
-        count(needed, "core"),
-        asked.cores_here
+        "in {} of {} an arm crashed",
+        crashed.len(),
+        count(all, "block")
     );
-    if !holds {
-        evidence.push_str("; run it on a larger machine");
-    }
-    check(analysis, What::Cores, holds, evidence)
-}
-
-fn finished(analysis: &Analysis<'_>, plan: Plan) -> Check {
-    let have = analysis.run().blocks.len();
-    let first = usize::try_from(plan.blocks).unwrap_or(usize::MAX);
-    let extended = usize::try_from(plan.extended).unwrap_or(usize::MAX);
-    // Any other number is a run that stopped for a reason which its numbers may have given.
-    let holds = have == first || have == extended;
-    let mut evidence = format!("{have} blocks ran of the {} planned", plan.blocks);
-    if plan.extended > plan.blocks {
-        evidence.push_str(&format!(", or {} with the extension", plan.extended));
-    }
-    if !holds {
-        evidence.push_str("; go on with `--resume`");
-    }
-    check(analysis, What::Finished, holds, evidence)
-}
-
-fn void(analysis: &Analysis<'_>) -> Check {
-    let (void, all) = (analysis.void_blocks(), analysis.run().blocks.len());
-    let holds = share(void, all) <= DIRTY_AT_MOST;
-    let mut evidence = format!("{void} of {} are void", count(all, "block"));
-    if let Some(first) = analysis.void().first() {
+    if let Some(first) = crashed.first() {
         evidence.push_str(&format!(
             ", the first because {} {} (block {}, seed {})",
             first.arm, first.reason, first.block, first.seed
         ));
     }
-    if !holds {
-        let most = percent(DIRTY_AT_MOST);
-        evidence.push_str(&format!("; at most {most} may be, so find out why first"));
+    let way_out = format!(
+        "at most {} may, so find out why first",
+        percent(DIRTY_AT_MOST)
+    );
+    let check = check.found(
+        share(crashed.len(), all) <= DIRTY_AT_MOST,
+        evidence,
+        &way_out,
+    );
+    if crashed.len() >= HABIT {
+        check.hopeless()
+    } else {
+        check
     }
-    check(analysis, What::Void, holds, evidence)
 }
 
-fn dirty(analysis: &Analysis<'_>) -> Check {
-    let (slices, dirty) = analysis.slices();
-    let holds = share(dirty, slices) <= DIRTY_AT_MOST;
-    let mut evidence = format!(
+fn dirty(check: Check, analysis: &Analysis<'_>, state: State) -> Check {
+    let (slices, dirty) = analysis.slices(state);
+    let share = share(dirty, slices);
+    let evidence = format!(
         "{} of {} are dirty, and at most {} may be",
-        percent(share(dirty, slices)),
+        percent(share),
         count(slices, "slice"),
         percent(DIRTY_AT_MOST)
     );
-    if !holds {
-        evidence
-            .push_str("; the machine is busy with something else, so run again when it is quiet");
-    }
-    check(analysis, What::Dirty, holds, evidence)
+    let way_out = "the machine is busy with something else, so run again when it is quiet";
+    check.found(share <= DIRTY_AT_MOST, evidence, way_out)
 }
 
-fn aa_check(analysis: &Analysis<'_>, aa: Option<&Estimate>, threshold: f64) -> Check {
-    let Some(aa) = aa else {
-        let evidence = "the incumbent was not paired with itself, so nothing shows the noise";
-        return check(analysis, What::Aa, false, evidence.to_owned());
+fn aa(check: Check, analysis: &Analysis<'_>, state: State, threshold: f64) -> Check {
+    let Some(again) = analysis.with_role(|role| role == Role::IncumbentAgain) else {
+        let evidence = "the incumbent is in no second arm".to_owned();
+        let check = check.found(false, evidence, "so nothing shows the noise");
+        return check.hopeless();
     };
-    let off = (aa.ratio() - 1.0).abs();
-    let half = half_width(aa);
-    let centred = off <= AA_MEDIAN_AT_MOST;
-    let narrow = half <= threshold / 2.0;
-    let mut evidence = format!(
-        "the incumbent differs from itself by {} (at most {}), with a half-width of {} (at most {}, half the threshold)",
-        percent(off),
-        percent(AA_MEDIAN_AT_MOST),
-        percent(half),
+    let Some(seen) = analysis.estimate(again, state) else {
+        let evidence = "the incumbent was not paired with itself".to_owned();
+        return check.found(false, evidence, "find out why");
+    };
+    let (gain, allowed) = (seen.gain_interval(), around(0.0, threshold / 2.0));
+    let evidence = format!(
+        "the incumbent's gain over itself is {}, and has to lie within {} either way, half the threshold",
+        words(&seen),
         percent(threshold / 2.0)
     );
-    if !(centred && narrow) {
-        evidence.push_str("; the machine is too noisy, or the arms are not run alike");
-    }
-    Check {
-        // A median that is off although its interval excludes no difference is no matter of blocks.
-        wide: !narrow || !centred && aa.interval().contains(0.0),
-        ..check(analysis, What::Aa, centred && narrow, evidence)
+    let way_out = "the machine is too noisy, or the arms are not run alike";
+    let check = check.found(gain.is_within(allowed), evidence, way_out);
+    if gain.meets(allowed) {
+        check
+    } else {
+        check.hopeless()
     }
 }
 
-/// Detected: the interval lies above no difference, and reaches what is between half and twice the planted delay. More is
-/// not asked, since a delay beside a contended operation is partly hidden by it, or adds to it.
-fn control(analysis: &Analysis<'_>) -> Option<Check> {
-    let arm = analysis.with_role(|role| matches!(role, Role::Planted { .. }))?;
-    let Role::Planted { extra } = analysis.run().arms.get(arm)?.role else {
-        return None;
+/// Seen: the delay costs something, and what was planted lies in the interval, or the interval within half the threshold of it.
+fn control(check: Check, analysis: &Analysis<'_>, state: State, threshold: f64) -> Check {
+    let mut arms = analysis.run().arms.iter().enumerate();
+    let planted = arms.find_map(|(arm, each)| match each.role {
+        Role::Planted { extra } => Some((arm, extra)),
+        _ => None,
+    });
+    let Some((arm, extra)) = planted else {
+        let evidence = "no arm has a planted delay".to_owned();
+        let check = check.found(false, evidence, "so nothing shows that one would be seen");
+        return check.hopeless();
     };
-    let Some(estimate) = analysis.estimate(arm) else {
+    let Some(seen) = analysis.estimate(arm, state) else {
         let evidence = "the arm with the planted delay gave no pair".to_owned();
-        return Some(check(analysis, What::Control, false, evidence));
+        return check.found(false, evidence, "find out why");
     };
-    let seen = estimate.ratio_interval();
-    let (least, most) = (1.0 + extra / 2.0, 1.0 + extra * 2.0);
-    let about_right = seen.lower <= most && seen.upper >= least;
-    let holds = seen.lower > 1.0 && about_right;
-    let mut evidence = format!(
-        "a planted {} shows as {} ({} to {})",
+    let gain = seen.gain_interval();
+    let about = around(-extra, threshold / 2.0);
+    let holds = gain.upper < 0.0 && (gain.contains(-extra) || gain.is_within(about));
+    let evidence = format!(
+        "a planted {} shows as a gain of {}",
         percent(extra),
-        percent(estimate.ratio() - 1.0),
-        percent(seen.lower - 1.0),
-        percent(seen.upper - 1.0)
+        words(&seen)
     );
-    if !holds {
-        evidence.push_str("; it has to be above 0 %, and between half and twice what was planted");
+    let way_out = format!(
+        "it has to be below 0 %, and contain {} or lie within {} of it",
+        percent(-extra),
+        percent(threshold / 2.0)
+    );
+    let check = check.found(holds, evidence, &way_out);
+    if gain.lower < 0.0 && gain.meets(about) {
+        check
+    } else {
+        check.hopeless()
     }
-    Some(Check {
-        wide: !holds && about_right,
-        ..check(analysis, What::Control, holds, evidence)
-    })
+}
+
+fn around(value: f64, distance: f64) -> Interval {
+    Interval {
+        lower: value - distance,
+        upper: value + distance,
+    }
+}
+
+fn words(estimate: &Estimate) -> String {
+    format!(
+        "{} ({})",
+        percent(estimate.gain()),
+        interval(estimate.gain_interval())
+    )
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -16,18 +16,15 @@
 
 mod bytes;
 mod chart;
-mod forest;
 mod html;
-mod latency;
 mod markdown;
 mod markup;
-mod strip;
+mod rows;
 mod tables;
 mod terminal;
-mod view;
 mod words;
 
 pub use html::html;
 pub use markdown::{markdown, section};
-pub use terminal::terminal;
+pub use terminal::{line, terminal};
 pub use words::limits;

@@ -11,8 +11,8 @@
 //! Of a [`Results`] that was read (or that passed [`Results::validate`]):
 //!
 //! 1. Every block of a run has one cell for each arm, in the order of `arms`, and its `order` names each arm once.
-//! 2. A run has exactly one [`Role::Incumbent`], names its arms apart, and is the first or the second pass.
-//! 3. No two runs are of the same scenario and pass.
+//! 2. A run has exactly one [`Role::Incumbent`], and names its arms apart. No two runs are of the same scenario.
+//! 3. Every probe of line travel is a time: finite, and more than nothing.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,11 @@ use serde::{Deserialize, Serialize};
 mod figures;
 mod read;
 
-pub use figures::{
-    AllocationFigure, BytesFigure, Figures, InstructionFigure, LatencyCurve, LatencyPoint, MapState,
-};
+pub use figures::{AllocationFigure, BytesFigure, Figures, InstructionFigure, MapState};
 pub use read::ReadError;
 
 /// The version that this crate writes and reads.
-pub const SCHEMA: &str = "inflight-results/1";
+pub const SCHEMA: &str = "inflight-results/2";
 
 /// All that one call of the benchmark engine measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +36,7 @@ pub struct Results {
     pub started: String,
     /// The command that repeats it.
     pub command: String,
-    /// What the orders of the arms, the key streams and the bootstrap were seeded with.
+    /// What the orders of the arms, the key streams and the builds were seeded with.
     pub seed: u64,
     /// The source revision, with a mark where the tree was not clean.
     pub revision: String,
@@ -48,12 +46,11 @@ pub struct Results {
     pub versions: BTreeMap<String, String>,
     /// How much was asked for.
     pub mode: Mode,
-    /// How many blocks, fixed before the first.
-    pub plan: Plan,
-    /// The paired measurements.
+    /// How long a cache line travels, probed before the first block: 20 probes for each pair of cores that is used. They
+    /// alone say what is near and what is far ([`Boundary`](crate::states::Boundary)).
+    pub pilots: Vec<Probe>,
+    /// The paired measurements, one run for each scenario.
     pub runs: Vec<ScenarioRun>,
-    /// Open-loop latencies.
-    pub latency: Vec<LatencyCurve>,
     /// Memory of the maps.
     pub bytes: Vec<BytesFigure>,
     /// Allocations per operation, exact.
@@ -106,16 +103,16 @@ pub enum Mode {
     Full,
 }
 
-/// How many blocks a pass of a scenario has. Part of the results because it must not depend on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// So many at first, void ones included.
-    pub blocks: u32,
-    /// So many after the one extension; equal to `blocks` where none is allowed.
-    pub extended: u32,
+/// How long a cache line took from one core to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The two cores.
+    pub cores: [u32; 2],
+    /// One way, in nanoseconds.
+    pub nanos: f32,
 }
 
-/// One pass of one scenario.
+/// All that was measured of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScenarioRun {
     /// Its name, as the criteria of a record name it.
@@ -124,8 +121,6 @@ pub struct ScenarioRun {
     pub adr: Option<String>,
     /// Whether it is a whole operation that may decide a record. For readers: the record's own list is what counts.
     pub gating: bool,
-    /// 1, or 2 for the confirmation.
-    pub pass: u8,
     /// One line on what it stands for in production.
     pub what: String,
     /// The threads that operate at once.
@@ -183,13 +178,36 @@ pub enum Role {
     Swapped,
 }
 
-/// Every arm once, each in a fresh process; the processes take turns of one slice.
+impl Role {
+    /// Whether verdicts rest on such an arm. Where one that decides crashes, or is dirty, nobody may decide; what becomes of
+    /// the others is their own affair.
+    #[must_use]
+    pub fn decides(self) -> bool {
+        match self {
+            Self::Incumbent
+            | Self::IncumbentAgain
+            | Self::Planted { .. }
+            | Self::Candidate
+            | Self::Free => true,
+            Self::Baseline | Self::Reference | Self::Swapped => false,
+        }
+    }
+}
+
+/// Every arm once, each in a fresh process; the processes take turns of one slice, round after round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Counted from 1 within its run.
     pub number: u32,
+    /// Which of the link orders of the code it ran, so that the layout of the code is inside the spread.
+    pub build: u8,
+    /// The cores that its threads were pinned to, in the order of the threads.
+    pub cores: Vec<u32>,
     /// The order in which the arms took their turns, as indices into [`ScenarioRun::arms`].
     pub order: Vec<usize>,
+    /// Line travel between those cores, one way in nanoseconds: before the first round, between the rounds, after the last.
+    /// Empty where one thread runs, or one core is all there is.
+    pub travel: Vec<f32>,
     /// What each arm's process brought back, in the order of [`ScenarioRun::arms`].
     pub cells: Vec<Cell>,
 }
@@ -203,7 +221,7 @@ pub enum Cell {
         /// In the order of time: of the same place in two cells are two turns of one round.
         slices: Vec<Slice>,
     },
-    /// Nothing usable. Its whole block is void.
+    /// Nothing usable. Where its arm is one that decides, its whole block is void.
     Void {
         /// What happened to the process: crashed, hung and killed, and how.
         reason: String,

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::stats::Interval;
+
 /// A share as a percentage with one decimal, or two where one would show nothing of it.
 pub(crate) fn percent(share: f64) -> String {
     if !share.is_finite() {
@@ -23,6 +25,17 @@ pub(crate) fn percent(share: f64) -> String {
         text
     };
     format!("{text} %")
+}
+
+/// `1.2 % to 3.4 %`, with a sign where the other end has one.
+pub(crate) fn interval(interval: Interval) -> String {
+    if !interval.lower.is_finite() || !interval.upper.is_finite() {
+        return "not bounded yet".to_owned();
+    }
+    if interval.is_empty() {
+        return "the blocks contradict each other".to_owned();
+    }
+    format!("{} to {}", percent(interval.lower), percent(interval.upper))
 }
 
 /// `1 block`, `30 blocks`, `1,800 slices`.
@@ -69,9 +82,4 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
 pub(crate) fn one_line(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().map(visible).collect()
-}
-
-/// A pass in words.
-pub(crate) fn ordinal(pass: u8) -> &'static str {
-    if pass == 1 { "first" } else { "second" }
 }

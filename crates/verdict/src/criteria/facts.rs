@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use thiserror::Error;
-use toml::de::{DeTable, DeValue};
 
-use super::table::line_at;
+use super::parse::line_at;
 use crate::schema::{Gauges, Results};
 
 /// What the caller knows. What it does not know makes a criterion *not evaluated*, never *no*.
@@ -43,35 +43,30 @@ pub struct LockError {
     pub what: String,
 }
 
+#[derive(Deserialize)]
+struct Lock {
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+}
+
 /// The versions of each package that the text of a `Cargo.lock` holds.
 ///
 /// # Errors
 ///
 /// [`LockError`] where it is not TOML, or a package of it has no name or version.
 pub fn lock_versions(text: &str) -> Result<BTreeMap<String, Vec<String>>, LockError> {
-    let error = |at: usize, what: &str| LockError {
-        line: line_at(text, at),
-        what: what.to_owned(),
-    };
-    let lock = DeTable::parse(text)
-        .map_err(|e| error(e.span().map_or(0, |span| span.start), e.message()))?;
-    let packages = lock.get_ref().get("package");
-    let Some(packages) = packages.and_then(|value| value.get_ref().as_array()) else {
-        return Err(error(0, "there is no `[[package]]`"));
-    };
+    let lock: Lock = toml::from_str(text).map_err(|error| LockError {
+        line: line_at(text, error.span().map_or(0, |span| span.start)),
+        what: error.message().to_owned(),
+    })?;
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for package in packages {
-        let text_of = |key| package.get_ref().get(key).map(toml::Spanned::get_ref);
-        let (Some(DeValue::String(name)), Some(DeValue::String(version))) =
-            (text_of("name"), text_of("version"))
-        else {
-            let at = package.span().start;
-            return Err(error(at, "a package needs a name and a version"));
-        };
-        versions
-            .entry(name.to_string())
-            .or_default()
-            .push(version.to_string());
+    for Package { name, version } in lock.package {
+        versions.entry(name).or_default().push(version);
     }
     Ok(versions)
 }

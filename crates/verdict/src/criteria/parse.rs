@@ -1,73 +1,108 @@
-//! From the text of a criteria file to a [`Record`].
+//! From the text of a criteria file to a [`Record`]: serde reads it, and what serde cannot know is checked here.
 
-use toml::de::DeTable;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
-use super::problem::{CriteriaError, Problem};
-use super::table::{Source, Table, Text};
-use super::{Bottleneck, Candidate, Criterion, DEFAULT_THRESHOLD, Kind, Known, Record};
+use semver::Version;
+use serde::{Deserialize, Deserializer, de};
+use thiserror::Error;
+use toml::Spanned;
 
-const KINDS: [&str; 4] = [
-    "crate-version",
-    "bottleneck",
-    "gauge-against-ceiling",
-    "shard-skew",
-];
+use super::{Bottleneck, Candidate, Criterion, Kind, Known, Record};
+
+/// A criteria file that is not accepted: where, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}:{line}: {what}")]
+#[non_exhaustive]
+pub struct CriteriaError {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// The line, counted from 1; of a criterion or a candidate, the line of its name.
+    pub line: usize,
+    /// What is wrong there, and the way out.
+    pub what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    record: String,
+    title: String,
+    cores: NonZeroU32,
+    rule: Spanned<Rule>,
+    candidate: BTreeMap<Spanned<String>, CandidateTable>,
+    #[serde(default)]
+    criterion: BTreeMap<Spanned<String>, Kind>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    revisit: Vec<String>,
+    #[serde(default)]
+    watch: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CandidateTable {
+    #[serde(rename = "crate")]
+    crate_name: String,
+}
 
 impl Record {
     /// Reads a criteria file; `file` is what errors call it, `known` what the caller can measure.
     ///
     /// # Errors
     ///
-    /// [`CriteriaError`] with the line of the first thing that is wrong.
+    /// [`CriteriaError`] with the first thing that is wrong.
     pub fn parse(file: &str, text: &str, known: Known<'_>) -> Result<Self, CriteriaError> {
-        let source = Source { file, text };
-        let document = DeTable::parse(text).map_err(|e| {
-            let at = e.span().map_or(0, |span| span.start);
-            source.error(at, Problem::Syntax(e.message().to_owned()))
+        let error = |at: usize, what: String| CriteriaError {
+            file: file.to_owned(),
+            line: line_at(text, at),
+            what,
+        };
+        let read: File = toml::from_str(text).map_err(|e| {
+            error(
+                e.span().map_or(0, |span| span.start),
+                e.message().to_owned(),
+            )
         })?;
-        let root = Table::root(source, &document);
-        root.only(&["record", "title", "cores", "rule", "candidate", "criterion"])?;
 
-        let candidates = root.tables("candidate")?;
-        let names: Vec<Text> = candidates.iter().map(|(name, _)| name.clone()).collect();
-        let mut criteria = Vec::new();
-        for (name, table) in root.tables("criterion")? {
-            let kind = kind(&table, &names, known)?;
-            criteria.push((name, kind));
-        }
-        let rule = root.table("rule")?;
-        rule.only(&["revisit", "watch"])?;
-        let (revisit, watch) = lists(&rule, &criteria)?;
-
-        for name in &names {
-            let compared = |kind: &Kind| match kind {
-                Kind::Bottleneck(bottleneck) => bottleneck.candidates.contains(&name.text),
-                _ => false,
-            };
-            let bottleneck = |kind: &Kind| matches!(kind, Kind::Bottleneck(_));
-            let any = criteria.iter().any(|(_, kind)| bottleneck(kind));
-            if any && !criteria.iter().any(|(_, kind)| compared(kind)) {
-                return Err(source.error(name.at, Problem::NotCompared(name.text.clone())));
+        let candidates = in_order(read.candidate);
+        let criteria = in_order(read.criterion);
+        let names: Vec<&str> = candidates
+            .iter()
+            .map(|(name, _)| name.get_ref().as_str())
+            .collect();
+        for (name, kind) in &criteria {
+            let fault = kind.fault(&names, known);
+            if let Some(fault) = fault {
+                let what = format!("[criterion.{}]: {fault}", name.get_ref());
+                return Err(error(name.span().start, what));
             }
         }
-        if names.is_empty() {
-            let (key, what) = ("candidate".to_owned(), "candidate");
-            return Err(source.error(0, Problem::Empty { key, what }));
+        let (at, rule) = (read.rule.span().start, read.rule.into_inner());
+        if let Some(fault) = rule.fault(&criteria, &names) {
+            return Err(error(at, format!("[rule]: {fault}")));
         }
         Ok(Self {
-            number: root.text("record")?.text,
-            title: root.text("title")?.text,
-            cores: cores(&root)?,
+            number: read.record,
+            title: read.title,
+            cores: read.cores.get(),
             candidates: candidates
                 .into_iter()
-                .map(|(name, table)| candidate(name, &table))
-                .collect::<Result<_, _>>()?,
-            revisit,
-            watch,
+                .map(|(name, table)| Candidate {
+                    name: name.into_inner(),
+                    crate_name: table.crate_name,
+                })
+                .collect(),
+            revisit: rule.revisit,
+            watch: rule.watch,
             criteria: criteria
                 .into_iter()
                 .map(|(name, kind)| Criterion {
-                    name: name.text,
+                    name: name.into_inner(),
                     kind,
                 })
                 .collect(),
@@ -75,172 +110,132 @@ impl Record {
     }
 }
 
-fn cores(root: &Table<'_>) -> Result<u32, CriteriaError> {
-    // No machine has more cores than fit, and one that is asked for more would never answer.
-    Ok(u32::try_from(root.whole("cores", 1)?).unwrap_or(u32::MAX))
-}
-
-fn candidate(name: Text, table: &Table<'_>) -> Result<Candidate, CriteriaError> {
-    table.only(&["crate"])?;
-    Ok(Candidate {
-        name: name.text,
-        crate_name: table.text("crate")?.text,
-    })
-}
-
-fn kind(table: &Table<'_>, candidates: &[Text], known: Known<'_>) -> Result<Kind, CriteriaError> {
-    let kind = table.text("kind")?;
-    match kind.text.as_str() {
-        "crate-version" => {
-            table.only(&["kind", "at-least"])?;
-            let version = table.text("at-least")?;
-            let at_least = version.text.parse();
-            let at_least =
-                at_least.map_err(|e| table.source.error(version.at, Problem::Version(e)))?;
-            Ok(Kind::CrateVersion { at_least })
-        }
-        "bottleneck" => bottleneck(table, candidates, known).map(Kind::Bottleneck),
-        "gauge-against-ceiling" => {
-            table.only(&["kind", "per-shard"])?;
-            let per_shard = table.whole("per-shard", 1)?;
-            Ok(Kind::GaugeAgainstCeiling { per_shard })
-        }
-        "shard-skew" => {
-            table.only(&["kind", "at-most"])?;
-            let at_most = table.number("at-most")?;
-            let (at_most, at) = at_most.ok_or_else(|| missing(table, "at-most"))?;
-            if !at_most.is_finite() || at_most < 1.0 {
-                let (key, least) = ("at-most".to_owned(), "1".to_owned());
-                let found = at_most.to_string();
-                let problem = Problem::TooSmall { key, found, least };
-                return Err(table.source.error(at, problem));
+impl Kind {
+    fn fault(&self, candidates: &[&str], known: Known<'_>) -> Option<String> {
+        match self {
+            Self::CrateVersion { .. } | Self::GaugeAgainstCeiling { .. } => None,
+            Self::ShardSkew { at_most } => {
+                let fine = at_most.is_finite() && *at_most >= 1.0;
+                (!fine).then(|| format!("`at-most` is {at_most}, and has to be at least 1"))
             }
-            Ok(Kind::ShardSkew { at_most })
+            Self::Bottleneck(bottleneck) => bottleneck.fault(candidates, known),
         }
-        _ => Err(unknown(table, "kind", &kind, &KINDS)),
     }
 }
 
-fn bottleneck(
-    table: &Table<'_>,
-    candidates: &[Text],
-    known: Known<'_>,
-) -> Result<Bottleneck, CriteriaError> {
-    table.only(&["kind", "incumbent", "candidates", "threshold", "gating"])?;
-    let incumbent = table.text("incumbent")?;
-    among(table, "arm", &incumbent, known.arms)?;
-
-    let named: Vec<&str> = candidates.iter().map(|name| name.text.as_str()).collect();
-    let compared = list(table, "candidates", "candidate")?;
-    for candidate in &compared {
-        among(table, "candidate", candidate, &named)?;
-        among(table, "arm", candidate, known.arms)?;
-        if candidate.text == incumbent.text {
-            let (what, name) = ("arm", candidate.text.clone());
-            return Err(table
-                .source
-                .error(candidate.at, Problem::Twice { what, name }));
+impl Bottleneck {
+    fn fault(&self, candidates: &[&str], known: Known<'_>) -> Option<String> {
+        let threshold = self.threshold;
+        if !(threshold > 0.0 && threshold < 1.0) {
+            return Some(format!(
+                "the threshold {threshold} is not strictly between 0 and 1; a tenth of the time is 0.10"
+            ));
         }
+        let incumbent = std::slice::from_ref(&self.incumbent);
+        named("arm", incumbent, known.arms)
+            .or_else(|| named("candidate", &self.candidates, candidates))
+            .or_else(|| named("arm", &self.candidates, known.arms))
+            .or_else(|| named("scenario", &self.gating, known.scenarios))
+            .or_else(|| {
+                let itself = self.compares(&self.incumbent);
+                itself.then(|| format!("{:?} cannot replace itself", self.incumbent))
+            })
     }
-    let gating = list(table, "gating", "scenario")?;
-    for scenario in &gating {
-        among(table, "scenario", scenario, known.scenarios)?;
-    }
-    let threshold = match table.number("threshold")? {
-        Some((value, at)) if !(value > 0.0 && value < 1.0) => {
-            return Err(table.source.error(at, Problem::Threshold(value)));
-        }
-        Some((value, _)) => value,
-        None => DEFAULT_THRESHOLD,
-    };
-    let texts = |list: Vec<Text>| list.into_iter().map(|each| each.text).collect();
-    Ok(Bottleneck {
-        incumbent: incumbent.text,
-        candidates: texts(compared),
-        threshold,
-        gating: texts(gating),
-    })
 }
 
-/// The two lists of the rule; together they name every criterion once.
-fn lists(
-    rule: &Table<'_>,
-    criteria: &[(Text, Kind)],
-) -> Result<(Vec<String>, Vec<String>), CriteriaError> {
-    let revisit = list(rule, "revisit", "criterion")?;
-    let watch = rule.texts("watch")?;
-    let names: Vec<&str> = criteria
-        .iter()
-        .map(|(name, _)| name.text.as_str())
-        .collect();
-    let mut used: Vec<&str> = Vec::new();
-    for name in revisit.iter().chain(&watch) {
-        among(rule, "criterion", name, &names)?;
-        if used.contains(&name.text.as_str()) {
-            let (what, name_text) = ("criterion", name.text.clone());
-            let problem = Problem::Twice {
-                what,
-                name: name_text,
+impl Rule {
+    /// The two lists name every criterion once, and a bottleneck, if there is one, compares every candidate.
+    fn fault(&self, criteria: &[(Spanned<String>, Kind)], candidates: &[&str]) -> Option<String> {
+        let names: Vec<&str> = criteria
+            .iter()
+            .map(|(name, _)| name.get_ref().as_str())
+            .collect();
+        let both: Vec<String> = self.revisit.iter().chain(&self.watch).cloned().collect();
+        let unused = names
+            .iter()
+            .find(|name| !both.iter().any(|each| each == *name));
+        let bottlenecks = criteria.iter().filter_map(|(name, kind)| match kind {
+            Kind::Bottleneck(bottleneck) => Some((name.get_ref(), bottleneck)),
+            _ => None,
+        });
+        let bottlenecks: Vec<_> = bottlenecks.collect();
+        let left_out = bottlenecks
+            .first()
+            .and_then(|(_, bottleneck)| candidates.iter().find(|name| !bottleneck.compares(name)));
+        if self.revisit.is_empty() {
+            return Some("`revisit` names nothing; name at least one criterion".to_owned());
+        }
+        if let Some(fault) = named("criterion", &both, &names) {
+            return Some(fault);
+        }
+        if let Some(name) = unused {
+            return Some(format!(
+                "criterion {name:?} is in neither list; add it to `revisit` or to `watch`, or remove it"
+            ));
+        }
+        if bottlenecks.len() > 1 {
+            return Some(
+                "two criteria are bottlenecks; a record asks one such question".to_owned(),
+            );
+        }
+        if let Some(name) = left_out {
+            return Some(format!(
+                "candidate {name:?} is compared by no bottleneck; add it to its `candidates`, or remove it"
+            ));
+        }
+        let per_candidate = |name: &&String| {
+            let kind = criteria.iter().find(|(own, _)| own.get_ref() == *name);
+            matches!(
+                kind,
+                Some((_, Kind::Bottleneck(_) | Kind::CrateVersion { .. }))
+            )
+        };
+        let watched = self.watch.iter().find(per_candidate);
+        watched.map(|name| {
+            format!("{name:?} is answered for each candidate, and cannot be watched; move it to `revisit`")
+        })
+    }
+}
+
+/// What is wrong with a list that has to name known things, at least one, and none twice.
+fn named(what: &str, names: &[String], known: &[&str]) -> Option<String> {
+    if names.is_empty() {
+        return Some(format!("no {what} is named; name at least one"));
+    }
+    for (index, name) in names.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
             };
-            return Err(rule.source.error(name.at, problem));
+            return Some(format!("there is no {what} {name:?}; there are: {known}"));
         }
-        used.push(&name.text);
-    }
-    let unused = criteria
-        .iter()
-        .find(|(name, _)| !used.contains(&name.text.as_str()));
-    if let Some((name, _)) = unused {
-        let problem = Problem::Unused(name.text.clone());
-        return Err(rule.source.error(name.at, problem));
-    }
-    let texts = |list: &[Text]| list.iter().map(|each| each.text.clone()).collect();
-    Ok((texts(&revisit), texts(&watch)))
-}
-
-/// A list that names at least one thing, and none twice.
-fn list(table: &Table<'_>, key: &str, what: &'static str) -> Result<Vec<Text>, CriteriaError> {
-    let items = table.texts(key)?;
-    if items.is_empty() {
-        let key = key.to_owned();
-        return Err(table.source.error(table.at, Problem::Empty { key, what }));
-    }
-    for (index, item) in items.iter().enumerate() {
-        if items[..index].iter().any(|before| before.text == item.text) {
-            let name = item.text.clone();
-            return Err(table.source.error(item.at, Problem::Twice { what, name }));
+        if names[..index].contains(name) {
+            return Some(format!("{what} {name:?} is named twice; name it once"));
         }
     }
-    Ok(items)
+    None
 }
 
-fn among(
-    table: &Table<'_>,
-    what: &'static str,
-    name: &Text,
-    known: &[&str],
-) -> Result<(), CriteriaError> {
-    if known.contains(&name.text.as_str()) {
-        return Ok(());
-    }
-    Err(unknown(table, what, name, known))
+/// By where they stand in the file.
+fn in_order<T>(tables: BTreeMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
+    let mut tables: Vec<_> = tables.into_iter().collect();
+    tables.sort_by_key(|(name, _)| name.span().start);
+    tables
 }
 
-fn unknown(table: &Table<'_>, what: &'static str, name: &Text, known: &[&str]) -> CriteriaError {
-    let known = if known.is_empty() {
-        "none".to_owned()
-    } else {
-        known.join(", ")
-    };
-    let problem = Problem::Unknown {
-        what,
-        name: name.text.clone(),
-        known,
-    };
-    table.source.error(name.at, problem)
+/// The line, from 1, of a byte of `text`.
+pub(super) fn line_at(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().iter().take(at);
+    1 + before.filter(|&&byte| byte == b'\n').count()
 }
 
-fn missing(table: &Table<'_>, key: &str) -> CriteriaError {
-    let (key, name) = (key.to_owned(), table.name.clone());
-    let problem = Problem::MissingKey { key, table: name };
-    table.source.error(table.at, problem)
+pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|error| {
+        let what =
+            format!("{text:?} is no version ({error}); write three numbers, such as `1.0.0`");
+        de::Error::custom(what)
+    })
 }

@@ -1,8 +1,7 @@
 //! Bytes per entry by the number of entries, a line for each arm.
 
 use super::chart::{Anchor, Canvas, Scale, WIDTH, series};
-use super::latency::legend;
-use super::markup::element;
+use super::markup::{element, escaped};
 use crate::schema::{BytesFigure, MapState, Results};
 
 const TOP: f64 = 14.0;
@@ -83,4 +82,18 @@ fn label(value: f64) -> String {
         v if v < 1e9 => format!("{} M", v / 1e6),
         v => format!("{} G", v / 1e9),
     }
+}
+
+/// The styles of the lines, by name.
+fn legend(names: &[&str]) -> String {
+    let mut out = String::from("<ul class=\"legend\">");
+    for (index, name) in names.iter().enumerate() {
+        out.push_str(&format!(
+            "<li><svg class=\"swatch\" viewBox=\"0 0 32 8\" aria-hidden=\"true\"><path d=\"M0 4H32\" class=\"{}\"/></svg>{}</li>",
+            series(index),
+            escaped(name)
+        ));
+    }
+    out.push_str("</ul>");
+    out
 }

@@ -1,33 +1,29 @@
 //! `verdict.md`, and the part of it that goes into a decision record.
 
-use super::view::{RunView, View};
 use super::{tables, words};
+use crate::analysis::Analysis;
 use crate::decide::Decision;
 use crate::schema::Results;
+use crate::states::Boundary;
 use crate::text::one_line;
 
 /// The verdicts with their evidence, what was measured, and what it does not show.
 #[must_use]
 pub fn markdown(results: &Results, decisions: &[Decision]) -> String {
-    let view = View::new(results, decisions);
-    let mut out = String::from("# Verdict\n");
+    let headline = escaped(&words::headline(decisions));
+    let mut out = format!("# {headline}\n\n{}\n\n", escaped(&words::travel(results)));
+    out.push_str(&table(&tables::verdicts(decisions)));
     for decision in decisions {
         let record = &decision.record;
         let title = escaped(&format!("ADR-{}: {}", record.number, record.title));
         out.push_str(&format!("\n## {title}\n\n"));
-        out.push_str(&record_section(&view, decision));
+        out.push_str(&section(results, decision));
         out.push_str("\n### Preconditions\n\n");
         out.push_str(&table(&tables::checks(decision)));
     }
-    out.push_str("\n## What this machine cannot show\n\n");
-    for limit in words::limits(results) {
-        out.push_str(&format!("- {}\n", escaped(&limit)));
-    }
-    if !results.notes.is_empty() {
-        out.push_str("\n## Notes\n\n");
-        for note in &results.notes {
-            out.push_str(&format!("- {}\n", escaped(note)));
-        }
+    out.push_str("\n## What this run could not see\n\n");
+    for sentence in words::limits(results).iter().chain(&results.notes) {
+        out.push_str(&format!("- {}\n", escaped(sentence)));
     }
     out.push_str("\n## How to repeat it\n\n");
     for (label, value) in words::circumstances(results) {
@@ -40,14 +36,15 @@ pub fn markdown(results: &Results, decisions: &[Decision]) -> String {
 /// results and decision always give the same bytes.
 #[must_use]
 pub fn section(results: &Results, decision: &Decision) -> String {
-    let view = View::new(results, std::slice::from_ref(decision));
-    record_section(&view, decision)
-}
-
-fn record_section(view: &View<'_>, decision: &Decision) -> String {
-    let mut out = table(&tables::verdicts(decision));
-    for (each, headline) in decision.candidates.iter().zip(words::headline(decision)) {
-        out.push_str(&format!("\n{}\n\n", escaped(&headline)));
+    let mut out = table(&tables::verdicts(std::slice::from_ref(decision)));
+    for each in &decision.candidates {
+        let head = format!(
+            "{}: {}. {}",
+            each.candidate,
+            each.ruling,
+            words::sentence(&each.why)
+        );
+        out.push_str(&format!("\n{}\n\n", escaped(&head)));
         for answered in &each.criteria {
             out.push_str(&item(answered));
         }
@@ -59,35 +56,36 @@ fn record_section(view: &View<'_>, decision: &Decision) -> String {
         }
     }
     out.push_str(&format!("\n{}\n", escaped(&words::preconditions(decision))));
+    let boundary = Boundary::of(&results.pilots);
     let gating = decision.record.gating();
-    let runs = view
-        .runs
-        .iter()
-        .filter(|run| gating.contains(&run.run().scenario.as_str()));
-    for run in runs {
-        out.push_str(&format!(
-            "\n**{}**: {}\n\n",
-            escaped(&run.name()),
-            escaped(&what(run))
-        ));
-        out.push_str(&table(&tables::arms(run)));
+    let runs = results.runs.iter();
+    for run in runs.filter(|run| gating.contains(&run.scenario.as_str())) {
+        let analysis = Analysis::new(run, boundary);
+        for state in analysis.states() {
+            out.push_str(&format!(
+                "\n**{}, {state}**: {} Gains are shares of the time of {} that are saved.\n\n",
+                escaped(&run.scenario),
+                escaped(&words::sentence(&run.what)),
+                escaped(
+                    analysis
+                        .incumbent()
+                        .map_or("the incumbent", |arm| &arm.name)
+                ),
+            ));
+            out.push_str(&table(&tables::arms(&analysis, state)));
+        }
     }
-    let results = view.results;
     out.push_str(&format!(
-        "\nMeasured with {} at revision {}, {}, on {} ({} cores), seed {}.\n",
+        "\nMeasured with {} at revision {}, {}, on {} ({} cores), seed {}. {}\n",
         code(&results.command),
         code(&results.revision),
         escaped(&results.started),
         escaped(&results.machine.model),
         results.machine.cores,
-        results.seed
+        results.seed,
+        escaped(&words::travel(results))
     ));
     out
-}
-
-fn what(run: &RunView<'_>) -> String {
-    let what = words::sentence(&run.run().what);
-    format!("{what} Gains are against {}.", run.incumbent())
 }
 
 fn item(answered: &crate::decide::Answered) -> String {

@@ -1,11 +1,11 @@
 //! The figures as rows of text, for every format alike.
 
-use super::view::{RunView, role};
-use crate::analysis::Estimate;
-use crate::bottleneck::Comparison;
+use super::rows::{headroom, rows, signed};
+use crate::analysis::{Analysis, Estimate};
 use crate::decide::Decision;
-use crate::schema::{BytesFigure, Figures, MapState, Results};
-use crate::text::{grouped, nanos, one_line, percent};
+use crate::schema::{Arm, BytesFigure, Cell, Figures, MapState, Results, Role};
+use crate::states::State;
+use crate::text::{grouped, interval, one_line};
 
 /// A table of texts. The first column names the row.
 pub(super) struct Table {
@@ -22,95 +22,99 @@ impl Table {
     }
 }
 
-/// A row per candidate: the criteria, the gain and the verdict.
-pub(super) fn verdicts(decision: &Decision) -> Table {
-    let record = &decision.record;
-    let mut table = Table::new(&["candidate"]);
-    let criteria = record.revisit.iter().map(|name| record.label(name));
-    table.head.extend(criteria);
-    table.head.extend([
-        "gain".to_owned(),
-        "95 % interval".to_owned(),
-        "verdict".to_owned(),
+/// A row per candidate: the verdict, and the best and the worst gating scenario.
+pub(super) fn verdicts(decisions: &[Decision]) -> Table {
+    let mut table = Table::new(&[
+        "record",
+        "candidate",
+        "verdict",
+        "best gating scenario",
+        "worst gating scenario",
+        "any map could gain",
     ]);
-    for each in &decision.candidates {
-        let mut row = vec![one_line(&each.candidate)];
-        row.extend(
-            each.criteria
-                .iter()
-                .map(|answered| answered.answer.to_string()),
-        );
-        let estimate = largest(decision, &each.candidate);
-        row.extend([gain(estimate.as_ref()), gain_interval(estimate.as_ref())]);
-        row.push(each.ruling.to_string());
-        table.rows.push(row);
+    for row in rows(decisions) {
+        let free = headroom(&row.decision.places);
+        let most = free
+            .iter()
+            .max_by(|(_, a), (_, b)| a.gain().total_cmp(&b.gain()));
+        table.rows.push(vec![
+            one_line(&row.decision.record.number),
+            one_line(&row.verdict.candidate),
+            row.verdict(),
+            row.best().unwrap_or_else(nothing),
+            row.worst().unwrap_or_else(nothing),
+            most.map_or_else(nothing, |(_, free)| signed(free.gain())),
+        ]);
     }
     table
 }
 
-/// Of a candidate's gains in the first pass of the gating scenarios, the largest: what the bottleneck hangs on.
-fn largest(decision: &Decision, candidate: &str) -> Option<Estimate> {
-    let first = |each: &&Comparison| each.candidate == candidate && each.pass == 1;
-    let estimates = decision
-        .comparisons
-        .iter()
-        .filter(first)
-        .filter_map(|each| each.estimate);
-    estimates.max_by(|a, b| a.gain().total_cmp(&b.gain()))
+/// What an arm is there for.
+pub(super) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Incumbent => "incumbent",
+        Role::IncumbentAgain => "incumbent again (A/A')",
+        Role::Planted { .. } => "incumbent, slowed on purpose",
+        Role::Candidate => "candidate",
+        Role::Baseline => "rejected baseline",
+        Role::Reference => "reference design",
+        Role::Free => "a map that costs nothing",
+        Role::Swapped => "one map swapped",
+    }
 }
 
-/// A row per arm of a run.
-pub(super) fn arms(run: &RunView<'_>) -> Table {
+/// A row per arm of a scenario in a state.
+pub(super) fn arms(analysis: &Analysis<'_>, state: State) -> Table {
     let mut table = Table::new(&[
         "arm",
         "what it is",
         "ns/op",
         "gain",
         "95 % interval",
-        "exact",
         "blocks",
     ]);
-    for arm in &run.arms {
-        let estimate = arm.estimate.as_ref();
-        let exact = estimate.map(|estimate| Estimate {
-            bootstrap: estimate.exact,
-            ..*estimate
-        });
+    let incumbent = analysis.nanos_per_op(state);
+    for (index, Arm { name, role: own }) in analysis.run().arms.iter().enumerate() {
+        let estimate = analysis.estimate(index, state);
+        let shown = estimate.filter(|_| *own != Role::Incumbent);
+        let nanos = incumbent
+            .zip(estimate)
+            .map(|(nanos, estimate)| nanos * estimate.ratio());
         table.rows.push(vec![
-            one_line(&arm.arm.name),
-            role(arm.arm.role).to_owned(),
-            arm.nanos
-                .map_or_else(nothing, |value| format!("{value:.1}")),
-            gain(estimate),
-            gain_interval(estimate),
-            gain_interval(exact.as_ref()),
-            run.analysis.figures(arm.index).count().to_string(),
+            one_line(name),
+            role(*own).to_owned(),
+            nanos.map_or_else(nothing, |value| format!("{value:.1}")),
+            shown.map_or_else(nothing, |estimate| signed(estimate.gain())),
+            shown.map_or_else(nothing, |estimate| interval(estimate.gain_interval())),
+            estimate
+                .map_or(0, |Estimate { blocks, .. }| blocks)
+                .to_string(),
         ]);
     }
     table
 }
 
-/// A row per block of a run, with the figure of each arm.
-pub(super) fn blocks(run: &RunView<'_>) -> Table {
-    let mut table = Table::new(&["block"]);
+/// A row per block of a scenario, with the median figure of each arm.
+pub(super) fn blocks(analysis: &Analysis<'_>) -> Table {
+    let run = analysis.run();
+    let mut table = Table::new(&["block", "build", "state"]);
     table
         .head
-        .extend(run.arms.iter().map(|arm| one_line(&arm.arm.name)));
-    for block in &run.run().blocks {
-        let mut row = vec![block.number.to_string()];
-        for cell in &block.cells {
-            row.push(match cell {
-                crate::schema::Cell::Void { reason, seed } => {
-                    format!("void: {} (seed {seed})", one_line(reason))
-                }
-                crate::schema::Cell::Measured { .. } => {
-                    cell.nanos_per_op(run.run().oversubscribed).map_or_else(
-                        || "no clean slice".to_owned(),
-                        |value| format!("{value:.1}"),
-                    )
-                }
-            });
-        }
+        .extend(run.arms.iter().map(|arm| one_line(&arm.name)));
+    for block in &run.blocks {
+        let state = analysis.state(block);
+        let mut row = vec![
+            block.number.to_string(),
+            block.build.to_string(),
+            state.map_or_else(|| "changed: void".to_owned(), |state| state.to_string()),
+        ];
+        row.extend(block.cells.iter().map(|cell| match cell {
+            Cell::Void { reason, seed } => format!("void: {} (seed {seed})", one_line(reason)),
+            Cell::Measured { .. } => cell.nanos_per_op(run.oversubscribed).map_or_else(
+                || "no clean slice".to_owned(),
+                |value| format!("{value:.1}"),
+            ),
+        }));
         table.rows.push(row);
     }
     table
@@ -120,15 +124,16 @@ pub(super) fn checks(decision: &Decision) -> Table {
     let mut table = Table::new(&[
         "precondition",
         "scenario",
-        "pass",
+        "state",
         "holds",
         "what was found",
     ]);
-    for check in &decision.checks {
+    let places = decision.places.iter().flat_map(|place| &place.checks);
+    for check in decision.missing.iter().chain(places) {
         table.rows.push(vec![
             check.what.to_string(),
             one_line(&check.scenario),
-            check.pass.to_string(),
+            check.state.map_or_else(nothing, |state| state.to_string()),
             if check.holds { "yes" } else { "NO" }.to_owned(),
             one_line(&check.evidence),
         ]);
@@ -161,45 +166,17 @@ pub(super) fn bytes(results: &Results) -> Table {
     table
 }
 
-pub(super) fn latency(results: &Results) -> Table {
-    let mut table = Table::new(&[
-        "scenario", "arm", "load", "steps", "p50", "p90", "p99", "p99.9",
-    ]);
-    for curve in &results.latency {
-        let at = |percentile: f64| {
-            let near =
-                |point: &&crate::schema::LatencyPoint| (point.percentile - percentile).abs() < 1e-9;
-            let point = curve.points.iter().find(near);
-            point.map_or_else(nothing, |point| nanos(point.nanos as f64))
-        };
-        table.rows.push(vec![
-            one_line(&curve.scenario),
-            one_line(&curve.arm),
-            if curve.is_noisy() {
-                format!("{:.0} %, noisy", curve.load * 100.0)
-            } else {
-                format!("{:.0} %", curve.load * 100.0)
-            },
-            grouped(&curve.samples.to_string()),
-            at(50.0),
-            at(90.0),
-            at(99.0),
-            at(99.9),
-        ]);
-    }
-    table
-}
-
 /// The exact counts, or the sentence that says why there are none.
 pub(super) fn allocations(results: &Results) -> Result<Table, String> {
     let figures = measured(&results.allocations, "Allocations")?;
-    let mut table = Table::new(&[
+    let head = [
         "scenario",
         "arm",
         "allocations",
         "operations",
         "per operation",
-    ]);
+    ];
+    let mut table = Table::new(&head);
     for figure in figures {
         let per_op = (figure.ops > 0).then(|| figure.allocations as f64 / figure.ops as f64);
         table.rows.push(vec![
@@ -238,17 +215,6 @@ fn measured<'a, T>(figures: &'a Figures<T>, what: &str) -> Result<&'a [T], Strin
             one_line(command)
         )),
     }
-}
-
-fn gain(estimate: Option<&Estimate>) -> String {
-    estimate.map_or_else(nothing, |estimate| percent(estimate.gain()))
-}
-
-fn gain_interval(estimate: Option<&Estimate>) -> String {
-    estimate.map_or_else(nothing, |estimate| {
-        let interval = estimate.gain_interval();
-        format!("{} to {}", percent(interval.lower), percent(interval.upper))
-    })
 }
 
 fn nothing() -> String {

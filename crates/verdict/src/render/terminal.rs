@@ -1,68 +1,104 @@
-//! The table of verdicts for a terminal.
+//! Lines for a terminal: one as soon as a candidate is settled, and a summary of one line each at the end.
 
-use super::{tables, words};
-use crate::decide::Decision;
+use super::rows::{Row, rows};
+use super::words;
+use crate::decide::{CandidateVerdict, Decision, Outcome};
+use crate::schema::Results;
 use crate::text::one_line;
 
 /// Sentences are broken here; a table is as wide as it is.
 const WIDTH: usize = 100;
 
-/// A table of the verdicts and, below it, each criterion with its evidence. Plain text without colours, of lines of at most
-/// 100 characters but for the table; ends with a newline.
+/// The verdict on one candidate in one line, without its newline: `0003 papaya: KEEP. (a) stable-api says no, ...`.
 #[must_use]
-pub fn terminal(decisions: &[Decision]) -> String {
+pub fn line(decision: &Decision, verdict: &CandidateVerdict) -> String {
+    let row = Row::of(decision, verdict);
+    let why = words::sentence(&verdict.why);
+    let gains = [row.best(), row.worst()].into_iter().flatten();
+    let gains: Vec<String> = gains.collect();
+    let head = format!(
+        "{} {}: {}. {why}",
+        decision.record.number,
+        verdict.candidate,
+        row.verdict()
+    );
+    one_line(format!("{head} {}", gains.join(", ")).trim_end())
+}
+
+/// The summary: what is not a plain KEEP with its reasons, then a line for each candidate. Plain text without colours; ends with
+/// a newline.
+#[must_use]
+pub fn terminal(decisions: &[Decision], results: &Results) -> String {
     let mut out = String::new();
+    let rows = rows(decisions);
+    let keep = |row: &&Row<'_>| row.verdict.ruling.verdict() != Some(Outcome::Keep);
+    for row in rows.iter().filter(keep) {
+        let (record, verdict) = (&row.decision.record, row.verdict);
+        let head = format!(
+            "{} {}: {}",
+            record.number,
+            verdict.candidate,
+            words::sentence(&verdict.why)
+        );
+        out.push_str(&wrapped(&head, "", "  "));
+        for answered in &verdict.criteria {
+            let evidence = words::sentence(&answered.evidence);
+            let text = format!("{}: {}. {evidence}", answered.label, answered.answer);
+            out.push_str(&wrapped(&text, "  ", "    "));
+        }
+    }
     for decision in decisions {
-        let record = &decision.record;
-        let title = format!("ADR-{}: {}", record.number, record.title);
-        out.push_str(&one_line(&title));
-        out.push_str("\n\n");
-        out.push_str(&aligned(&tables::verdicts(decision)));
-        for (each, headline) in decision.candidates.iter().zip(words::headline(decision)) {
-            out.push('\n');
-            out.push_str(&wrapped(&headline, "  ", "  "));
-            for answered in &each.criteria {
-                out.push_str(&criterion(answered));
-            }
-        }
-        out.push('\n');
         for watched in &decision.watched {
-            out.push_str(&criterion(watched));
+            let evidence = words::sentence(&watched.evidence);
+            let text = format!(
+                "{} watches {}: {evidence}",
+                decision.record.number, watched.label
+            );
+            out.push_str(&wrapped(&text, "", "  "));
         }
-        out.push_str(&wrapped(&words::preconditions(decision), "  ", "    "));
+    }
+    if !out.is_empty() {
         out.push('\n');
     }
+    let headline = format!("{}. {}", words::headline(decisions), words::travel(results));
+    out.push_str(&wrapped(&headline, "", ""));
+    let nothing = || "–".to_owned();
+    let cells = rows.iter().map(|row| {
+        [
+            one_line(&row.decision.record.number),
+            one_line(&row.verdict.candidate),
+            row.verdict(),
+            row.best().unwrap_or_else(nothing),
+            row.worst().unwrap_or_else(nothing),
+        ]
+    });
+    let head = [
+        "record",
+        "candidate",
+        "verdict",
+        "best gating scenario",
+        "worst",
+    ];
+    let cells: Vec<[String; 5]> = std::iter::once(head.map(str::to_owned))
+        .chain(cells)
+        .collect();
+    out.push_str(&aligned(&cells));
     out
 }
 
-fn criterion(answered: &crate::decide::Answered) -> String {
-    let text = format!(
-        "{}: {}. {}",
-        answered.label,
-        answered.answer,
-        words::sentence(&answered.evidence)
-    );
-    wrapped(&text, "    ", "      ")
-}
-
 /// Columns two spaces apart.
-fn aligned(table: &tables::Table) -> String {
-    let rows = || std::iter::once(&table.head).chain(&table.rows);
+fn aligned(rows: &[[String; 5]]) -> String {
     let width = |column: usize| {
-        let cells = rows().filter_map(|row| row.get(column));
-        cells
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..table.head.len()).map(width).collect();
+    let widths = [0, 1, 2, 3, 4].map(width);
     let mut out = String::new();
-    for row in rows() {
-        let cells = row.iter().zip(&widths);
+    for row in rows {
+        let cells = row.iter().zip(widths);
         let cells: Vec<String> = cells
-            .map(|(cell, &width)| format!("{cell:width$}"))
+            .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
-        out.push_str("  ");
         out.push_str(cells.join("  ").trim_end());
         out.push('\n');
     }

@@ -102,21 +102,16 @@ impl Results {
             let found = self.schema.chars().take(64).collect();
             return Err(ReadError::OtherVersion { found });
         }
-        if self.plan.blocks == 0 || self.plan.extended < self.plan.blocks {
-            return inconsistent(format!(
-                "a plan of {} blocks, extended to {}, is not one",
-                self.plan.blocks, self.plan.extended
-            ));
+        if let Some(probe) = self.pilots.iter().find(|probe| !is_time(probe.nanos)) {
+            return inconsistent(format!("a pilot probe of {} ns is no time", probe.nanos));
         }
         let mut seen = BTreeSet::new();
         for run in &self.runs {
             if let Some(what) = fault(run) {
-                let pass = run.pass;
-                return inconsistent(format!("scenario {:?}, pass {pass}: {what}", run.scenario));
+                return inconsistent(format!("scenario {:?}: {what}", run.scenario));
             }
-            if !seen.insert((&run.scenario, run.pass)) {
-                let pass = run.pass;
-                return inconsistent(format!("scenario {:?} has pass {pass} twice", run.scenario));
+            if !seen.insert(&run.scenario) {
+                return inconsistent(format!("scenario {:?} is there twice", run.scenario));
             }
         }
         Ok(())
@@ -139,9 +134,6 @@ fn refused(text: &str, error: &serde_json::Error) -> ReadError {
 }
 
 fn fault(run: &ScenarioRun) -> Option<String> {
-    if !(1..=2).contains(&run.pass) {
-        return Some("a pass is the first or the second".to_owned());
-    }
     let names: BTreeSet<&str> = run.arms.iter().map(|arm| arm.name.as_str()).collect();
     if names.len() != run.arms.len() {
         return Some("two arms have one name".to_owned());
@@ -167,6 +159,11 @@ fn block_fault(run: &ScenarioRun, block: &Block) -> Option<String> {
         let cells = block.cells.len();
         return Some(format!("block {number} has {cells} cells for {arms} arms"));
     }
+    if let Some(nanos) = block.travel.iter().find(|nanos| !is_time(**nanos)) {
+        return Some(format!(
+            "a probe of block {number}, of {nanos} ns, is no time"
+        ));
+    }
     let distinct: BTreeSet<usize> = block.order.iter().copied().collect();
     let in_range = distinct.iter().all(|&arm| arm < arms);
     if block.order.len() != arms || distinct.len() != arms || !in_range {
@@ -175,4 +172,8 @@ fn block_fault(run: &ScenarioRun, block: &Block) -> Option<String> {
         ));
     }
     None
+}
+
+fn is_time(nanos: f32) -> bool {
+    nanos.is_finite() && nanos > 0.0
 }

@@ -1,15 +1,4 @@
-//! Tests on hand-computed values and on synthetic measurements.
+//! One binary: everything is decided from synthetic results.
+#![allow(missing_docs)]
 
-mod analysis;
-mod coverage;
-mod criteria;
-mod decision;
-mod exact;
-mod markup;
-mod preconditions;
-mod rates;
-mod render;
-mod sample;
-mod schema;
-mod statistics;
-mod synthetic;
+mod evalue;
