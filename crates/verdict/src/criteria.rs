@@ -219,12 +219,6 @@ pub struct Bottleneck {
     pub states: Vec<State>,
 }
 
-impl Bottleneck {
-    pub(crate) fn compares(&self, candidate: &str) -> bool {
-        self.candidates.iter().any(|each| each == candidate)
-    }
-}
-
 fn default_threshold() -> f64 {
     DEFAULT_THRESHOLD
 }

@@ -51,7 +51,6 @@ pub mod bottleneck;
 pub mod criteria;
 pub mod decide;
 mod evidence;
-mod next;
 pub mod preconditions;
 pub mod render;
 pub mod schema;
@@ -62,7 +61,6 @@ pub mod stats;
 mod text;
 
 pub use criteria::{CriteriaError, Facts, Known, LockError, Record, lock_versions};
-pub use decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling, Seen, decide};
+pub use decide::{Answered, CandidateVerdict, Decision, Next, Outcome, Ruling, decide};
 pub use evidence::Answer;
-pub use next::Next;
 pub use schema::{ReadError, Results};

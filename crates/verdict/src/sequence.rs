@@ -30,6 +30,8 @@
 //! H. Robbins: *Statistical methods related to the law of the iterated logarithm*, 1970 (the mixture). S. Howard, A. Ramdas:
 //! *Sequential estimation of quantiles with applications to A/B testing and best-arm identification*, Bernoulli 2022.
 
+use std::f64::consts::LN_2;
+
 use crate::stats::{Interval, median};
 
 /// The e-value at which a claim is settled: one that is false gets there with a chance of 1 in 40, ever.
@@ -37,9 +39,8 @@ pub const SETTLED: f64 = 40.0;
 
 /// The natural logarithm of e(n, f): what `n` blocks say for a claim that `against` of them speak against.
 ///
-/// Computed as the ratio of sums of binomial coefficients that the integral comes to,
-/// `Σ C(n+1, i) for i in 0..=n-f, over (n+1) C(n, f)`, in logarithms: it is exact to a dozen digits for thousands of blocks.
-/// Costs `n` steps.
+/// The integral is a ratio of binomial coefficients, `Σ C(n+1, i), i from 0 to n-f, over (n+1) C(n, f)`. It is summed in
+/// logarithms from the shorter end, so that it is exact to ten digits for thousands of blocks.
 ///
 /// # Examples
 ///
@@ -52,16 +53,29 @@ pub const SETTLED: f64 = 40.0;
 #[must_use]
 pub fn log_e(n: usize, against: usize) -> f64 {
     let against = against.min(n);
-    let choose = (n + 1) as f64;
-    // ln C(n+1, i), stepped from i to i + 1, and ln of the sum so far.
-    let (mut term, mut sum) = (0.0_f64, 0.0_f64);
-    for i in 1..=n - against {
-        term += ((choose - (i - 1) as f64) / i as f64).ln();
-        let (high, low) = (term.max(sum), term.min(sum));
-        sum = high + (low - high).exp().ln_1p();
+    let all = (n + 1) as f64 * LN_2;
+    if 2 * against < n {
+        // All coefficients but the last: Σ C(n+1, i), i from 0 to f, is less than half of 2^(n+1).
+        let (sum, last) = coefficients(n + 1, against);
+        // (n+1) C(n, f) = (n+1-f) C(n+1, f).
+        all + (-(sum - all).exp()).ln_1p() - last - ((n + 1 - against) as f64).ln()
+    } else {
+        let (sum, last) = coefficients(n + 1, n - against);
+        // (n+1) C(n, f) = (f+1) C(n+1, n-f).
+        sum - last - ((against + 1) as f64).ln()
     }
-    // (n+1) C(n, f) = (f+1) C(n+1, f+1), and C(n+1, f+1) = C(n+1, n-f) is the last term.
-    sum - term - ((against + 1) as f64).ln()
+}
+
+/// The logarithms of `Σ C(n, i), i from 0 to k`, and of its last term; `k` is at most half of `n`, so that the terms rise.
+fn coefficients(n: usize, k: usize) -> (f64, f64) {
+    // The sum so far over its last term, which is between 1 and `k + 1`: nothing overflows.
+    let (mut share, mut last) = (1.0_f64, 0.0_f64);
+    for i in 1..=k {
+        let rise = (n + 1 - i) as f64 / i as f64;
+        share = share / rise + 1.0;
+        last += rise.ln();
+    }
+    (last + share.ln(), last)
 }
 
 /// The most of `n` blocks that may speak against a claim whose e-value is at least `e`; `None` where none may.
@@ -83,6 +97,12 @@ impl Sequence {
     pub fn new(values: impl IntoIterator<Item = f64>) -> Self {
         let values = values.into_iter().filter(|value| !value.is_nan()).collect();
         Self { values }
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.values
     }
 
     /// How many blocks there are.

@@ -18,7 +18,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::schema::{Block, Probe};
+use crate::schema::{Block, Probe, ScenarioRun};
+use crate::stats::median;
 
 /// Where all pilots are of one kind, they are near up to so many nanoseconds: cores that share a cache or a mesh take less
 /// on the machines that are published, sockets and core complexes more.
@@ -66,7 +67,7 @@ impl Boundary {
     #[must_use]
     pub fn of(pilots: &[Probe]) -> Self {
         let mut all: Vec<f64> = pilots.iter().map(|probe| f64::from(probe.nanos)).collect();
-        let Some(median) = crate::stats::median(&mut all) else {
+        let Some(middle) = median(&mut all) else {
             let nanos = NEAR_AT_MOST;
             return Self { nanos };
         };
@@ -76,8 +77,8 @@ impl Boundary {
         let widest = gaps.max_by(|one, other| ratio(one).total_cmp(&ratio(other)));
         let nanos = match widest.filter(|gap| ratio(gap) >= APART) {
             Some((low, high)) => (low * high).sqrt(),
-            None if median <= NEAR_AT_MOST => median * APART,
-            None => median / APART,
+            None if middle <= NEAR_AT_MOST => middle * APART,
+            None => middle / APART,
         };
         Self { nanos }
     }
@@ -115,4 +116,25 @@ impl Block {
             None
         }
     }
+}
+
+/// `21 ns (near)`: how long a line travels in a state, by all probes of these scenarios' blocks. `None` where there are none.
+pub(crate) fn travel<'a>(
+    runs: impl Iterator<Item = &'a ScenarioRun>,
+    boundary: Boundary,
+    state: State,
+) -> Option<String> {
+    let blocks = runs.flat_map(|run| &run.blocks);
+    let own = blocks.filter(|block| block.state(&boundary) == Some(state));
+    let probes = own.flat_map(|block| &block.travel);
+    let mut probes: Vec<f64> = probes.map(|nanos| f64::from(*nanos)).collect();
+    let middle = median(&mut probes)?;
+    // One probe in ten aside at either end, so that a stray one makes no range.
+    let tenth = probes.len() / 10;
+    let (low, high) = (probes[tenth], probes[probes.len() - 1 - tenth]);
+    Some(if high / low > 1.5 {
+        format!("{low:.0} to {high:.0} ns ({state})")
+    } else {
+        format!("{middle:.0} ns ({state})")
+    })
 }

@@ -17,7 +17,7 @@ use super::{Bottleneck, Candidate, Criterion, Kind, Known, Record};
 pub struct CriteriaError {
     /// The file, as the caller named it.
     pub file: String,
-    /// The line, counted from 1; of a criterion or a candidate, the line of its name.
+    /// The line, counted from 1; of what serde does not check, the line of the criterion's name.
     pub line: usize,
     /// What is wrong there, and the way out.
     pub what: String,
@@ -63,165 +63,126 @@ impl Record {
             what,
         };
         let read: File = toml::from_str(text).map_err(|e| {
-            error(
-                e.span().map_or(0, |span| span.start),
-                e.message().to_owned(),
-            )
+            let at = e.span().map_or(0, |span| span.start);
+            error(at, e.message().to_owned())
         })?;
-
-        let candidates = in_order(read.candidate);
-        let criteria = in_order(read.criterion);
-        let names: Vec<&str> = candidates
-            .iter()
-            .map(|(name, _)| name.get_ref().as_str())
-            .collect();
-        for (name, kind) in &criteria {
-            let fault = kind.fault(&names, known);
-            if let Some(fault) = fault {
-                let what = format!("[criterion.{}]: {fault}", name.get_ref());
-                return Err(error(name.span().start, what));
-            }
-        }
-        let (at, rule) = (read.rule.span().start, read.rule.into_inner());
-        if let Some(fault) = rule.fault(&criteria, &names) {
-            return Err(error(at, format!("[rule]: {fault}")));
-        }
-        Ok(Self {
+        let mut record = Self {
             number: read.record,
             title: read.title,
             cores: read.cores.get(),
-            candidates: candidates
-                .into_iter()
-                .map(|(name, table)| Candidate {
-                    name: name.into_inner(),
-                    crate_name: table.crate_name,
-                })
-                .collect(),
-            revisit: rule.revisit,
-            watch: rule.watch,
-            criteria: criteria
-                .into_iter()
-                .map(|(name, kind)| Criterion {
-                    name: name.into_inner(),
-                    kind,
-                })
-                .collect(),
-        })
+            candidates: Vec::new(),
+            revisit: read.rule.get_ref().revisit.clone(),
+            watch: read.rule.get_ref().watch.clone(),
+            criteria: Vec::new(),
+        };
+        for (_, name, CandidateTable { crate_name }) in in_order(read.candidate) {
+            record.candidates.push(Candidate { name, crate_name });
+        }
+        for (at, name, kind) in in_order(read.criterion) {
+            let fault = kind.check(&record.candidates, known);
+            fault.map_err(|fault| error(at, format!("[criterion.{name}]: {fault}")))?;
+            record.criteria.push(Criterion { name, kind });
+        }
+        let at = read.rule.span().start;
+        let fault = record.check();
+        fault.map_err(|fault| error(at, format!("[rule]: {fault}")))?;
+        Ok(record)
+    }
+
+    /// The two lists name every criterion once, and the bottleneck, if there is one, compares every candidate.
+    fn check(&self) -> Result<(), String> {
+        let criteria: Vec<&str> = self
+            .criteria
+            .iter()
+            .map(|each| each.name.as_str())
+            .collect();
+        let both = [self.revisit.as_slice(), &self.watch].concat();
+        named("criterion", &both, &criteria)?;
+        ensure(!self.revisit.is_empty(), || {
+            "`revisit` names nothing; name at least one criterion".to_owned()
+        })?;
+        for Criterion { name, kind } in &self.criteria {
+            ensure(both.contains(name), || {
+                format!("criterion {name:?} is in neither list; add it to `revisit` or `watch`")
+            })?;
+            let per_candidate = matches!(kind, Kind::Bottleneck(_) | Kind::CrateVersion { .. });
+            ensure(!per_candidate || self.revisit.contains(name), || {
+                format!("{name:?} is answered for each candidate; move it to `revisit`")
+            })?;
+            if let Kind::Bottleneck(own) = kind {
+                ensure(self.bottleneck() == Some(own), || {
+                    format!("{name:?} is a second bottleneck; a record asks one such question")
+                })?;
+                let mut all = self.candidates.iter();
+                let left_out = all.find(|each| !own.candidates.contains(&each.name));
+                ensure(left_out.is_none(), || {
+                    let name = left_out.map_or("", |each| &each.name);
+                    format!("candidate {name:?} is compared by no bottleneck; add it to one")
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Kind {
-    fn fault(&self, candidates: &[&str], known: Known<'_>) -> Option<String> {
+    fn check(&self, candidates: &[Candidate], known: Known<'_>) -> Result<(), String> {
         match self {
-            Self::CrateVersion { .. } | Self::GaugeAgainstCeiling { .. } => None,
-            Self::ShardSkew { at_most } => {
-                let fine = at_most.is_finite() && *at_most >= 1.0;
-                (!fine).then(|| format!("`at-most` is {at_most}, and has to be at least 1"))
-            }
-            Self::Bottleneck(bottleneck) => bottleneck.fault(candidates, known),
+            Self::Bottleneck(bottleneck) => bottleneck.check(candidates, known),
+            Self::ShardSkew { at_most } => ensure(at_most.is_finite() && *at_most >= 1.0, || {
+                format!("`at-most` is {at_most}, and has to be at least 1")
+            }),
+            Self::CrateVersion { .. } | Self::GaugeAgainstCeiling { .. } => Ok(()),
         }
     }
 }
 
 impl Bottleneck {
-    fn fault(&self, candidates: &[&str], known: Known<'_>) -> Option<String> {
-        let threshold = self.threshold;
-        if !(threshold > 0.0 && threshold < 1.0) {
-            return Some(format!(
-                "the threshold {threshold} is not strictly between 0 and 1; a tenth of the time is 0.10"
-            ));
-        }
-        let incumbent = std::slice::from_ref(&self.incumbent);
-        named("arm", incumbent, known.arms)
-            .or_else(|| named("candidate", &self.candidates, candidates))
-            .or_else(|| named("arm", &self.candidates, known.arms))
-            .or_else(|| named("scenario", &self.gating, known.scenarios))
-            .or_else(|| {
-                let itself = self.compares(&self.incumbent);
-                itself.then(|| format!("{:?} cannot replace itself", self.incumbent))
-            })
-    }
-}
-
-impl Rule {
-    /// The two lists name every criterion once, and a bottleneck, if there is one, compares every candidate.
-    fn fault(&self, criteria: &[(Spanned<String>, Kind)], candidates: &[&str]) -> Option<String> {
-        let names: Vec<&str> = criteria
-            .iter()
-            .map(|(name, _)| name.get_ref().as_str())
-            .collect();
-        let both: Vec<String> = self.revisit.iter().chain(&self.watch).cloned().collect();
-        let unused = names
-            .iter()
-            .find(|name| !both.iter().any(|each| each == *name));
-        let bottlenecks = criteria.iter().filter_map(|(name, kind)| match kind {
-            Kind::Bottleneck(bottleneck) => Some((name.get_ref(), bottleneck)),
-            _ => None,
-        });
-        let bottlenecks: Vec<_> = bottlenecks.collect();
-        let left_out = bottlenecks
-            .first()
-            .and_then(|(_, bottleneck)| candidates.iter().find(|name| !bottleneck.compares(name)));
-        if self.revisit.is_empty() {
-            return Some("`revisit` names nothing; name at least one criterion".to_owned());
-        }
-        if let Some(fault) = named("criterion", &both, &names) {
-            return Some(fault);
-        }
-        if let Some(name) = unused {
-            return Some(format!(
-                "criterion {name:?} is in neither list; add it to `revisit` or to `watch`, or remove it"
-            ));
-        }
-        if bottlenecks.len() > 1 {
-            return Some(
-                "two criteria are bottlenecks; a record asks one such question".to_owned(),
-            );
-        }
-        if let Some(name) = left_out {
-            return Some(format!(
-                "candidate {name:?} is compared by no bottleneck; add it to its `candidates`, or remove it"
-            ));
-        }
-        let per_candidate = |name: &&String| {
-            let kind = criteria.iter().find(|(own, _)| own.get_ref() == *name);
-            matches!(
-                kind,
-                Some((_, Kind::Bottleneck(_) | Kind::CrateVersion { .. }))
-            )
-        };
-        let watched = self.watch.iter().find(per_candidate);
-        watched.map(|name| {
-            format!("{name:?} is answered for each candidate, and cannot be watched; move it to `revisit`")
+    fn check(&self, candidates: &[Candidate], known: Known<'_>) -> Result<(), String> {
+        let candidates: Vec<&str> = candidates.iter().map(|each| each.name.as_str()).collect();
+        let (share, incumbent) = (self.threshold, &self.incumbent);
+        ensure(share > 0.0 && share < 1.0, || {
+            format!("the threshold {share} is not between 0 and 1; a tenth of the time is 0.10")
+        })?;
+        named("arm", std::slice::from_ref(incumbent), known.arms)?;
+        named("candidate", &self.candidates, &candidates)?;
+        named("arm", &self.candidates, known.arms)?;
+        named("scenario", &self.gating, known.scenarios)?;
+        ensure(!self.candidates.contains(incumbent), || {
+            format!("{incumbent:?} cannot replace itself; name it once")
         })
     }
 }
 
-/// What is wrong with a list that has to name known things, at least one, and none twice.
-fn named(what: &str, names: &[String], known: &[&str]) -> Option<String> {
-    if names.is_empty() {
-        return Some(format!("no {what} is named; name at least one"));
-    }
-    for (index, name) in names.iter().enumerate() {
-        if !known.contains(&name.as_str()) {
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            };
-            return Some(format!("there is no {what} {name:?}; there are: {known}"));
-        }
-        if names[..index].contains(name) {
-            return Some(format!("{what} {name:?} is named twice; name it once"));
-        }
-    }
-    None
+fn ensure(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(fault()) }
 }
 
-/// By where they stand in the file.
-fn in_order<T>(tables: BTreeMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
-    let mut tables: Vec<_> = tables.into_iter().collect();
-    tables.sort_by_key(|(name, _)| name.span().start);
+/// A list has to name known things, at least one, and none twice.
+fn named(what: &str, names: &[String], known: &[&str]) -> Result<(), String> {
+    ensure(!names.is_empty(), || {
+        format!("no {what} is named; name at least one")
+    })?;
+    for (index, name) in names.iter().enumerate() {
+        ensure(known.contains(&name.as_str()), || {
+            format!(
+                "there is no {what} {name:?}; there are: {}",
+                known.join(", ")
+            )
+        })?;
+        ensure(!names[..index].contains(name), || {
+            format!("{what} {name:?} is named twice; name it once")
+        })?;
+    }
+    Ok(())
+}
+
+/// Where they stand in the file, in that order.
+fn in_order<T>(tables: BTreeMap<Spanned<String>, T>) -> Vec<(usize, String, T)> {
+    let tables = tables.into_iter();
+    let place = |(name, table): (Spanned<String>, T)| (name.span().start, name.into_inner(), table);
+    let mut tables: Vec<_> = tables.map(place).collect();
+    tables.sort_by_key(|(at, ..)| *at);
     tables
 }
 
@@ -233,9 +194,7 @@ pub(super) fn line_at(text: &str, at: usize) -> usize {
 
 pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| {
-        let what =
-            format!("{text:?} is no version ({error}); write three numbers, such as `1.0.0`");
-        de::Error::custom(what)
-    })
+    let hint = "write three numbers, such as `1.0.0`";
+    text.parse()
+        .map_err(|error| de::Error::custom(format!("{text:?} is no version ({error}); {hint}")))
 }

@@ -2,3 +2,5 @@
 #![allow(missing_docs)]
 
 mod evalue;
+mod rates;
+mod world;
