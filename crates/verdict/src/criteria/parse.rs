@@ -110,7 +110,10 @@ impl Record {
                 format!("{name:?} is answered for each candidate; move it to `revisit`")
             })?;
             if let Kind::Bottleneck(own) = kind {
-                ensure(self.bottleneck() == Some(own), || {
+                let first = self
+                    .bottleneck()
+                    .is_some_and(|first| std::ptr::eq(first, own));
+                ensure(first, || {
                     format!("{name:?} is a second bottleneck; a record asks one such question")
                 })?;
                 let mut all = self.candidates.iter();
@@ -163,12 +166,14 @@ fn named(what: &str, names: &[String], known: &[&str]) -> Result<(), String> {
     ensure(!names.is_empty(), || {
         format!("no {what} is named; name at least one")
     })?;
+    let there = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
     for (index, name) in names.iter().enumerate() {
         ensure(known.contains(&name.as_str()), || {
-            format!(
-                "there is no {what} {name:?}; there are: {}",
-                known.join(", ")
-            )
+            format!("there is no {what} {name:?}; there are: {there}")
         })?;
         ensure(!names[..index].contains(name), || {
             format!("{what} {name:?} is named twice; name it once")

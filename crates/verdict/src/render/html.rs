@@ -131,8 +131,8 @@ fn record(results: &Results, decision: &Decision) -> String {
 fn card(verdict: &CandidateVerdict) -> String {
     let (class, open) = match verdict.ruling {
         Ruling::Says(Outcome::Keep) => ("keep", ""),
-        Ruling::Says(Outcome::Revisit) => ("revisit", " open"),
-        Ruling::Says(Outcome::Inconclusive) => ("inconclusive", " open"),
+        Ruling::Says(Outcome::Revisit) => ("revisit", " open=\"\""),
+        Ruling::Says(Outcome::Inconclusive) => ("inconclusive", " open=\"\""),
         Ruling::WouldSay(_) => ("quick", ""),
     };
     let (name, word) = (
