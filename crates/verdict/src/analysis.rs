@@ -1,28 +1,36 @@
 //! One scenario in one state of the machine, as pairs of figures.
 //!
-//! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by ln(arm / incumbent) of their
-//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks of a state, in the order
-//! in which they were measured, are the [`Sequence`]. An arm's *gain* is 1 - exp(log ratio): the share of the incumbent's time
-//! that it saves, negative where it takes more.
+//! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by the
+//! ratio of their nanoseconds per operation. The median over the turns of a block, on a logarithmic
+//! scale, makes the block's *gain*: 1 - ratio, the share of the incumbent's time that the arm
+//! saves, negative where it takes more. The gains of a state's blocks, in the order in which they
+//! were measured, are the [`Sequence`].
 //!
-//! Turn by turn, not median by median: on a machine whose speed wanders, two medians of one block are of two machines. In 18
-//! blocks of one run the incumbent's ratio to itself varied by 6.9 % between medians, and by 3.3 % turn by turn.
+//! Turn by turn, not median by median: on a machine whose speed wanders, two medians of one block
+//! are of two machines. In 18 blocks of one run the incumbent's ratio to itself varied by 6.9 %
+//! between medians, and by 3.3 % turn by turn.
 //!
 //! # Invariants
 //!
-//! 1. A block gives a pair to nobody where it changed its state, or where an arm that decides crashed ([`Role::decides`]).
-//! 2. A cell without a clean slice takes its block from its own pairs, and where it is the incumbent's, from all. An arm that
-//!    decides nothing and crashed takes its block from its own pairs alone. Nothing is averaged over, or filled in.
+//! 1. A block gives a pair to nobody where it changed its state, or where an arm that decides
+//!    crashed ([`Role::decides`]).
+//! 2. A cell without a clean slice takes its block from its own pairs, and where it is the
+//!    incumbent's, from all. An arm that decides nothing and crashed takes its block from its own
+//!    pairs alone. Nothing is averaged over, or filled in.
+
+use std::fmt;
 
 use crate::schema::{Block, Cell, Role, ScenarioRun, Slice};
 use crate::sequence::{SETTLED, Sequence};
 use crate::states::{Boundary, State};
 use crate::stats::{Interval, median};
+use crate::text::{interval, signed};
 
 /// A scenario, its blocks sorted by the state of the machine.
 #[derive(Debug, Clone)]
 pub struct Analysis<'a> {
-    run: &'a ScenarioRun,
+    /// The scenario.
+    pub run: &'a ScenarioRun,
     near: Vec<&'a Block>,
     far: Vec<&'a Block>,
     /// Blocks that are void because they changed their state.
@@ -53,12 +61,6 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// The scenario.
-    #[must_use]
-    pub fn run(&self) -> &'a ScenarioRun {
-        self.run
-    }
-
     /// The blocks of a state that are not void, in the order in which they were measured.
     #[must_use]
     pub fn blocks(&self, state: State) -> &[&'a Block] {
@@ -87,7 +89,8 @@ impl<'a> Analysis<'a> {
         arm.map_or("the incumbent", |arm| &self.run.arms[arm].name)
     }
 
-    /// The slices of the arms that decide, in the blocks of a state, and how many of them are dirty.
+    /// The slices of the arms that decide, in the blocks of a state, and how many of them are
+    /// dirty.
     #[must_use]
     pub fn slices(&self, state: State) -> (usize, usize) {
         let cells = |block: &'a Block| block.cells.iter().zip(&self.run.arms);
@@ -100,22 +103,18 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// The median over a state's blocks of the incumbent's nanoseconds per operation. What other arms take follows from it by
-    /// their [ratio](Estimate::ratio), so that the two agree.
+    /// The median over a state's blocks of the incumbent's nanoseconds per operation. What other
+    /// arms take follows from it by their gain, so that the two agree.
     #[must_use]
     pub fn nanos_per_op(&self, state: State) -> Option<f64> {
         let incumbent = self.with_role(Role::Incumbent)?;
-        let figure = |block: &&Block| {
-            block
-                .cells
-                .get(incumbent)?
-                .nanos_per_op(self.run.oversubscribed)
-        };
+        let over = self.run.oversubscribed;
+        let figure = |block: &&Block| block.cells.get(incumbent)?.nanos_per_op(over);
         let figures = self.blocks(state).iter().filter_map(figure);
         median(&mut figures.collect::<Vec<_>>())
     }
 
-    /// The log ratios of an arm to the incumbent, one for each block that gives a pair.
+    /// The gains of an arm on the incumbent, one for each block that gives a pair.
     #[must_use]
     pub fn sequence(&self, arm: usize, state: State) -> Sequence {
         let incumbent = self.with_role(Role::Incumbent);
@@ -127,7 +126,8 @@ impl<'a> Analysis<'a> {
             let slices = |arm: usize| block.cells.get(arm).map(Cell::slices);
             let turns = slices(arm)?.iter().zip(slices(incumbent?)?);
             let ratio = |(own, other)| Some((clean(own)? / clean(other)?).ln());
-            median(&mut turns.filter_map(ratio).collect::<Vec<_>>())
+            let middle = median(&mut turns.filter_map(ratio).collect::<Vec<f64>>())?;
+            Some(1.0 - middle.exp())
         };
         Sequence::new(self.blocks(state).iter().filter_map(pair))
     }
@@ -155,51 +155,25 @@ fn crash(run: &ScenarioRun, block: &Block) -> Option<String> {
 pub struct Estimate {
     /// The blocks that gave a pair.
     pub blocks: usize,
-    /// The median of ln(arm / incumbent).
-    pub log_ratio: f64,
+    /// The median of the gains.
+    pub gain: f64,
     /// Its sequential interval at [`SETTLED`]: 95 %, whenever one looks.
     pub interval: Interval,
 }
 
 impl Estimate {
-    pub(crate) fn of(sequence: &Sequence) -> Option<Self> {
+    pub(crate) fn of(gains: &Sequence) -> Option<Self> {
         Some(Self {
-            blocks: sequence.blocks(),
-            log_ratio: sequence.median()?,
-            interval: sequence.interval(SETTLED),
+            blocks: gains.values.len(),
+            gain: gains.median()?,
+            interval: gains.interval(SETTLED),
         })
-    }
-
-    /// Time of the arm over that of the incumbent.
-    #[must_use]
-    pub fn ratio(&self) -> f64 {
-        self.log_ratio.exp()
-    }
-
-    /// The share of the incumbent's time that the arm saves; negative where it takes more.
-    #[must_use]
-    pub fn gain(&self) -> f64 {
-        1.0 - self.ratio()
-    }
-
-    /// The interval of [`gain`](Self::gain).
-    #[must_use]
-    pub fn gain_interval(&self) -> Interval {
-        gains(self.interval)
     }
 }
 
-/// An interval of log ratios as one of gains, of which one that is bounded by nothing keeps both its infinities.
-pub(crate) fn gains(log_ratios: Interval) -> Interval {
-    let gain = |log: f64| {
-        if log.is_infinite() {
-            -log
-        } else {
-            1.0 - log.exp()
-        }
-    };
-    Interval {
-        lower: gain(log_ratios.upper),
-        upper: gain(log_ratios.lower),
+/// The gain with its interval: `+1.2 % [0.1 to 2.2 %]`.
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", signed(self.gain), interval(self.interval))
     }
 }

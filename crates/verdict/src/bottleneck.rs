@@ -1,32 +1,34 @@
 //! Whether the incumbent is the bottleneck: the one criterion that is measured.
 //!
-//! # Design
+//! A *place* is a gating scenario in a state of the machine. In each, a candidate's gain lies
+//! *above* the record's threshold, *below* it, or neither can be said yet, by the e-values of the
+//! place's [sequence of blocks](crate::sequence):
 //!
-//! A *place* is a gating scenario in a state of the machine. In each, a candidate's gain lies *above* the record's threshold,
-//! *below* it, or neither can be said yet, by the e-values of the place's [sequence of blocks](crate::sequence):
+//! - **above** at 40 x candidates x scenarios x states, since *yes* needs one place, and one of
+//!   them all may err;
+//! - **below** at 40: *no* needs it of every place at once, so it errs only if the one place that
+//!   is truly above errs (an intersection-union test), and no correction is due;
+//! - **below** too where the [free map](Role::Free) is, by the same rule: no map could gain more
+//!   than a lookup that costs nothing. That is the place's *headroom*.
 //!
-//! - **above** at 40 x candidates x scenarios x states, since *yes* needs one place, and one of them all may err;
-//! - **below** at 40: *no* needs it of every place at once, so it errs only if the one place that is truly above errs (an
-//!   intersection-union test), and no correction is due;
-//! - **below** too where the [free map](Role::Free) is, by the same rule: no map could gain more than a lookup that costs
-//!   nothing. That is the place's *headroom*.
-//!
-//! A state *counts* where it has a quarter of the blocks, where every gating scenario has 8 blocks of it, the fewest that may
-//! settle anything, or where the record asks for it. Another one that was seen is *seen, undecided*: nobody waits for it. Where a [precondition](crate::preconditions) of a place fails,
-//! the place is open.
+//! A state *counts* where it has a quarter of the blocks, where every gating scenario has 8 blocks
+//! of it, the fewest that may settle anything, or where the record asks for it. Another one that
+//! was seen is *seen, undecided*: nobody waits for it. Where a [precondition](crate::preconditions)
+//! of a place fails, the place is open.
 //!
 //! - **yes** of a state: above in one of its places. **no**: below in every one. Else *open*.
-//! - **yes** of the criterion: yes in one state that counts. **no**: no in every one, and there is one. Else *open*.
+//! - **yes** of the criterion: yes in one state that counts. **no**: no in every one, and there is
+//!   one. Else *open*.
 //!
 //! # Invariants
 //!
-//! Two states are in the family of *above* wherever line travel is probed, also while only one was seen: else the bar for what
-//! was already found would depend on what comes later.
+//! Two states are in the family of *above* wherever line travel is probed, also while only one was
+//! seen: else the bar for what was already found would depend on what comes later.
 
-use crate::analysis::{Analysis, Estimate, gains};
+use crate::analysis::{Analysis, Estimate};
 use crate::criteria::Bottleneck;
 use crate::evidence::Answer;
-use crate::preconditions::{Check, checks, unmeasured};
+use crate::preconditions::{Check, checks};
 use crate::schema::{Arm, Results, Role};
 use crate::sequence::{SETTLED, Sequence};
 use crate::states::{Boundary, State};
@@ -37,14 +39,15 @@ pub const FEWEST: usize = 8;
 /// A state that has less than one block in so many is rare.
 const RARE_ONE_IN: usize = 4;
 
-/// The most blocks of one state that are asked for; of a scenario, void ones included, twice as many.
+/// The most blocks of one state that are asked for; of a scenario, void ones included, twice as
+/// many.
 pub const MOST: usize = 60;
 
 /// A candidate against the incumbent in a place.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// The candidate.
+    /// The candidate's arm.
     pub candidate: String,
     /// What was measured; `None` where no block gave a pair.
     pub estimate: Option<Estimate>,
@@ -64,12 +67,12 @@ pub struct Place {
     pub blocks: usize,
     /// The state counts: what is below decides.
     pub counts: bool,
-    /// No further block would bring an answer: a precondition fails for good, or there are as many as may be.
+    /// No further block would bring an answer: a precondition fails for good, or there are as many
+    /// as may be.
     pub lost: bool,
-    /// The gain of the map that costs nothing; `None` without such an arm.
-    pub headroom: Option<Estimate>,
-    /// It is below the threshold: so is whatever any map could gain.
-    pub headroom_is_below: bool,
+    /// The map that costs nothing in a candidate's place: where its gain is below the threshold, so
+    /// is any map's.
+    pub headroom: Comparison,
     /// Every precondition.
     pub checks: Vec<Check>,
     /// Every candidate of the criterion.
@@ -84,36 +87,30 @@ impl Place {
         cores: [u32; 2],
         family: f64,
     ) -> Self {
-        let threshold = bottleneck.threshold;
-        let arms = &analysis.run().arms;
-        let comparison = |candidate: &String| {
-            let own = |arm: &Arm| arm.role == Role::Candidate && arm.name == *candidate;
-            let arm = arms.iter().position(own);
-            let sequence = arm
-                .map(|arm| analysis.sequence(arm, state))
-                .unwrap_or_default();
+        let (run, threshold) = (analysis.run, bottleneck.threshold);
+        let compared = |arm: Option<usize>, candidate: &str| {
+            let sequence = arm.map(|arm| analysis.sequence(arm, state));
+            let sequence = sequence.unwrap_or_default();
             Comparison {
-                candidate: candidate.clone(),
+                candidate: candidate.to_owned(),
                 estimate: Estimate::of(&sequence),
                 above: above(&sequence, threshold, family),
             }
         };
-        let free = analysis.with_role(Role::Free);
-        let free = free
-            .map(|arm| analysis.sequence(arm, state))
-            .unwrap_or_default();
+        let comparison = |name: &String| {
+            let own = |arm: &Arm| arm.role == Role::Candidate && arm.name == *name;
+            compared(run.arms.iter().position(own), name)
+        };
         let checks = checks(analysis, state, cores, threshold);
-        let blocks = analysis.blocks(state).len();
+        let (own, all) = (analysis.blocks(state).len(), run.blocks.len());
+        let hopeless = checks.iter().any(|check| !check.holds && !check.may_mend);
         Self {
-            scenario: analysis.run().scenario.clone(),
+            scenario: run.scenario.clone(),
             state,
-            blocks,
+            blocks: own,
             counts: false,
-            lost: checks.iter().any(|check| !check.holds && !check.may_mend)
-                || blocks >= MOST
-                || analysis.run().blocks.len() >= 2 * MOST,
-            headroom: Estimate::of(&free),
-            headroom_is_below: above(&free, threshold, family) == Answer::No,
+            lost: hopeless || own >= MOST || all >= 2 * MOST,
+            headroom: compared(analysis.with_role(Role::Free), "any map"),
             checks,
             comparisons: bottleneck.candidates.iter().map(comparison).collect(),
         }
@@ -129,10 +126,13 @@ impl Place {
     }
 
     fn answer(&self, candidate: &str) -> Answer {
-        match self.of(candidate).map_or(Answer::Open, |each| each.above) {
-            _ if self.failing().is_some() => Answer::Open,
-            Answer::Open if self.headroom_is_below => Answer::No,
-            own => own,
+        let own = self.of(candidate).map_or(Answer::Open, |each| each.above);
+        if self.failing().is_some() {
+            Answer::Open
+        } else if own == Answer::Open && self.headroom.above == Answer::No {
+            Answer::No
+        } else {
+            own
         }
     }
 
@@ -144,14 +144,14 @@ impl Place {
     }
 }
 
-fn above(log_ratios: &Sequence, threshold: f64, family: f64) -> Answer {
-    let gain = gains(log_ratios.interval(SETTLED));
-    let corrected = || gains(log_ratios.interval(SETTLED * family));
-    if gain.is_empty() {
+fn above(gains: &Sequence, threshold: f64, family: f64) -> Answer {
+    let interval = gains.interval(SETTLED);
+    let corrected = || gains.interval(SETTLED * family);
+    if interval.is_empty() {
         Answer::Open
-    } else if gain.upper < threshold {
+    } else if interval.upper < threshold {
         Answer::No
-    } else if gain.lower > threshold && corrected().lower > threshold {
+    } else if interval.lower > threshold && corrected().lower > threshold {
         Answer::Yes
     } else {
         Answer::Open
@@ -180,21 +180,20 @@ impl<'a> Measured<'a> {
             let own = |a: &&Analysis<'_>| a.incumbent() == bottleneck.incumbent;
             let Some(analysis) = analysis.as_ref().filter(own) else {
                 let found = format!("there is no run of it against {}", bottleneck.incumbent);
-                missing.push(unmeasured(scenario, found, run.is_none()));
+                missing.push(Check::unmeasured(scenario, &found, run.is_none()));
                 continue;
             };
             if analysis.states().next().is_none() {
-                let blocks = analysis.run().blocks.len();
+                let blocks = analysis.run.blocks.len();
                 let found = format!("there is no block of it in {blocks} that is not void");
-                missing.push(unmeasured(scenario, found, blocks < 2 * MOST));
+                missing.push(Check::unmeasured(scenario, &found, blocks < 2 * MOST));
             }
             let asked = |state: &State| bottleneck.states.contains(state);
             let seen = |state: &State| !analysis.blocks(*state).is_empty();
-            let states = State::ALL
-                .into_iter()
-                .filter(|state| seen(state) || asked(state));
+            let mut states = State::ALL.to_vec();
+            states.retain(|state| seen(state) || asked(state));
             let place = |state| Place::new(analysis, state, bottleneck, cores, family as f64);
-            places.extend(states.map(place));
+            places.extend(states.into_iter().map(place));
         }
         let all: usize = places.iter().map(|place| place.blocks).sum();
         for state in State::ALL {
@@ -269,15 +268,10 @@ impl<'a> Measured<'a> {
     fn scenarios(&self, such: impl Fn(&[&Place]) -> bool) -> Vec<&'a str> {
         let gating = self.bottleneck.gating.iter().map(String::as_str);
         let may = |scenario: &&str| {
-            let own = self
-                .places
-                .iter()
-                .filter(|place| place.scenario == *scenario);
-            let mut missing = self
-                .missing
-                .iter()
-                .filter(|check| check.scenario == *scenario);
-            missing.all(|check| check.may_mend) && such(&own.collect::<Vec<_>>())
+            let mut own = Vec::from_iter(&self.places);
+            own.retain(|place| place.scenario == *scenario);
+            let lost = |check: &Check| check.scenario == *scenario && !check.may_mend;
+            !self.missing.iter().any(lost) && such(&own)
         };
         gating.filter(may).collect()
     }

@@ -1,26 +1,26 @@
 //! From results, a record and the facts to a verdict per candidate.
 //!
-//! # Design
+//! A record's rule is "revisit where all of these hold". Each criterion answers yes, no, open or
+//! not evaluated, for each candidate. All yes: **REVISIT**. One no: **KEEP**. Else:
+//! **INCONCLUSIVE**. Where a precondition of the measurement fails, the measured criterion is open,
+//! and the verdict names the precondition; a *no* of another criterion stands all the same.
 //!
-//! A record's rule is "revisit where all of these hold". Each criterion answers yes, no, open or not evaluated, for each
-//! candidate. All yes: **REVISIT**. One no: **KEEP**. Else: **INCONCLUSIVE**. Where a precondition of the measurement fails, the
-//! measured criterion is open, and the verdict names the precondition; a *no* of another criterion stands all the same.
-//!
-//! The decision also says what to measure [next](Next): a block of each gating scenario that may still settle a candidate. A
-//! candidate that another criterion has settled is measured along, and nobody waits for it. So an engine needs no statistics of
-//! its own: it measures, asks, and measures what is asked for.
+//! The decision also says what to measure [next](Next): a block of each gating scenario that may
+//! still settle a candidate. A candidate that another criterion has settled is measured along, and
+//! nobody waits for it. So an engine needs no statistics of its own: it measures, asks, and
+//! measures what is asked for.
 //!
 //! A `--quick` run never ends in a verdict. It says what it *would* say.
 //!
 //! # Invariants
 //!
-//! The same results, record and facts give the same decision. It costs some ten microseconds for each arm and block, so that
-//! one may ask after every block.
+//! The same results, record and facts give the same decision. It costs some ten microseconds for
+//! each arm and block, so that one may ask after every block.
 
 use std::fmt;
 
 use crate::bottleneck::{Measured, Place};
-use crate::criteria::{Candidate, Facts, Kind, Record};
+use crate::criteria::{Candidate, Criterion, Facts, Record};
 use crate::evidence::{self, Answer};
 use crate::preconditions::Check;
 use crate::schema::{Mode, Results, ScenarioRun};
@@ -33,11 +33,12 @@ use crate::text::listed;
 pub struct Decision {
     /// The record.
     pub record: Record,
-    /// Every gating scenario in every state that it was seen in, with its preconditions and comparisons.
+    /// Every gating scenario in every state that it was seen in, with its preconditions and
+    /// comparisons.
     pub places: Vec<Place>,
     /// What kept a gating scenario from being a place.
     pub missing: Vec<Check>,
-    /// A verdict for each candidate, in the order of the record.
+    /// A verdict for each candidate, in the order of their names.
     pub candidates: Vec<CandidateVerdict>,
     /// The criteria that are only watched.
     pub watched: Vec<Answered>,
@@ -140,24 +141,22 @@ pub enum Next {
 /// Decides a record.
 #[must_use]
 pub fn decide(results: &Results, record: &Record, facts: &Facts) -> Decision {
-    let measured = record.bottleneck();
-    let measured = measured.map(|bottleneck| Measured::new(results, bottleneck, record.cores));
+    let cores = record.cores.get();
+    let measured = record
+        .bottleneck()
+        .map(|own| Measured::new(results, own, cores));
     let case = Case {
         results,
         record,
         facts,
         measured: measured.as_ref(),
     };
-    let candidates: Vec<_> = record
-        .candidates
-        .iter()
-        .map(|each| case.verdict(each))
+    let candidates = record.candidates.iter();
+    let candidates: Vec<_> = candidates
+        .map(|(name, each)| case.verdict(name, each))
         .collect();
-    let watched = record
-        .watch
-        .iter()
-        .map(|name| case.answer(name, None))
-        .collect();
+    let watched = record.rule.watch.iter();
+    let watched = watched.map(|name| case.answer(name, None)).collect();
     let next = case.next(&candidates);
     let (places, missing) = measured.map_or_else(Default::default, |m| (m.places, m.missing));
     Decision {
@@ -179,19 +178,16 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn verdict(&self, candidate: &Candidate) -> CandidateVerdict {
-        let name = &candidate.name;
-        let rule = self.record.revisit.iter();
-        let criteria: Vec<_> = rule.map(|own| self.answer(own, Some(candidate))).collect();
+    fn verdict(&self, name: &str, candidate: &Candidate) -> CandidateVerdict {
+        let rule = self.record.rule.revisit.iter();
+        let candidate = Some((name, candidate));
+        let criteria: Vec<_> = rule.map(|each| self.answer(each, candidate)).collect();
         let (outcome, mut why) = rule_of(&criteria);
         let open = outcome == Outcome::Inconclusive;
         let (mut states, mut settled) = (Vec::new(), !open);
         if let Some(measured) = self.measured {
-            states.extend(
-                measured
-                    .states()
-                    .map(|state| (state, measured.answer_in(name, state))),
-            );
+            let answer_in = |state| (state, measured.answer_in(name, state));
+            states.extend(measured.states().map(answer_in));
             settled |= measured.wanted(name).is_empty();
             if let Some(check) = measured.failing().filter(|_| open) {
                 why = format!("the measurement may not decide: {}", check.sentence());
@@ -200,13 +196,14 @@ impl Case<'_> {
             }
         }
         let quick = self.results.mode == Mode::Quick;
+        let says = if quick {
+            Ruling::WouldSay
+        } else {
+            Ruling::Says
+        };
         CandidateVerdict {
-            candidate: name.clone(),
-            ruling: if quick {
-                Ruling::WouldSay(outcome)
-            } else {
-                Ruling::Says(outcome)
-            },
+            candidate: name.to_owned(),
+            ruling: says(outcome),
             settled,
             why,
             criteria,
@@ -225,10 +222,8 @@ impl Case<'_> {
             let own = measured.answer_in(candidate, state) == measured.answer(candidate);
             if !counts {
                 let seen = measured.of_state(state).next().is_some();
-                others.push_str(&format!(
-                    "; {state} {}",
-                    if seen { "seen, undecided" } else { "not seen" }
-                ));
+                let how = if seen { "seen, undecided" } else { "not seen" };
+                others.push_str(&format!("; {state} {how}"));
             } else if own {
                 times.extend(travel(runs, boundary, state));
             }
@@ -239,19 +234,19 @@ impl Case<'_> {
         format!("for lines that travel in {}{others}", listed(&times))
     }
 
-    fn answer(&self, name: &str, candidate: Option<&Candidate>) -> Answered {
-        let kind = self.record.criterion(name).map(|each| &each.kind);
-        let (answer, evidence) = match (kind, candidate, self.measured) {
-            (Some(Kind::CrateVersion { at_least }), Some(candidate), _) => {
+    fn answer(&self, name: &str, candidate: Option<(&str, &Candidate)>) -> Answered {
+        let criterion = self.record.criteria.get(name);
+        let (answer, evidence) = match (criterion, candidate, self.measured) {
+            (Some(Criterion::CrateVersion { at_least }), Some((_, candidate)), _) => {
                 evidence::crate_version(candidate, self.facts, at_least)
             }
-            (Some(Kind::Bottleneck(_)), Some(candidate), Some(measured)) => {
-                evidence::bottleneck(measured, &candidate.name)
+            (Some(Criterion::Bottleneck(_)), Some((candidate, _)), Some(measured)) => {
+                evidence::bottleneck(measured, candidate)
             }
-            (Some(Kind::GaugeAgainstCeiling { per_shard }), ..) => {
+            (Some(Criterion::GaugeAgainstCeiling { per_shard }), ..) => {
                 evidence::gauge(self.facts, per_shard.get())
             }
-            (Some(Kind::ShardSkew { at_most }), ..) => evidence::skew(self.facts, *at_most),
+            (Some(Criterion::ShardSkew { at_most }), ..) => evidence::skew(self.facts, *at_most),
             _ => evidence::not_evaluated("it is answered for each candidate"),
         };
         Answered {

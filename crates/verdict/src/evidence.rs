@@ -4,11 +4,12 @@ use std::fmt;
 
 use semver::Version;
 
+use crate::analysis::Estimate;
 use crate::bottleneck::{Measured, Place};
 use crate::criteria::{Candidate, Facts};
 use crate::preconditions::Check;
 use crate::states::State;
-use crate::text::{count, grouped, interval, listed, percent, signed};
+use crate::text::{count, grouped, listed, percent};
 
 /// What a criterion says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(crate) fn not_evaluated(why: impl Into<String>) -> Evidence {
 pub(crate) fn crate_version(candidate: &Candidate, facts: &Facts, at_least: &Version) -> Evidence {
     let name = &candidate.crate_name;
     let all = facts.versions.get(name).map_or(&[][..], Vec::as_slice);
-    // The newest decides: the question is whether such an API exists, not what else depends on an older one.
+    // The newest decides: the question is whether such an API exists, not what else is in use.
     let versions = all.iter().filter_map(|text| Version::parse(text).ok());
     let Some(newest) = versions.max() else {
         return not_evaluated(format!("Cargo.lock has no version of the crate {name}"));
@@ -97,11 +98,8 @@ pub(crate) fn bottleneck(measured: &Measured<'_>, candidate: &str) -> Evidence {
             let at = places
                 .iter()
                 .map(|place| sentence(place, candidate, measured));
-            let answer = measured.answer_in(candidate, state);
-            said.push(format!(
-                "{state}: {answer}, {}",
-                at.collect::<Vec<_>>().join("; ")
-            ));
+            let (answer, at) = (measured.answer_in(candidate, state), Vec::from_iter(at));
+            said.push(format!("{state}: {answer}, {}", at.join("; ")));
         } else if !places.is_empty() {
             said.push(format!("{state}: seen, undecided"));
         }
@@ -109,28 +107,22 @@ pub(crate) fn bottleneck(measured: &Measured<'_>, candidate: &str) -> Evidence {
     (measured.answer(candidate), said.join(". "))
 }
 
-/// `decode-step +1.2 % (0.1 % to 2.2 %, 9 blocks), below 10.0 %`.
+/// `decode-step +1.2 % [0.1 to 2.2 %] in 9 blocks, below 10.0 %`.
 fn sentence(place: &Place, candidate: &str, measured: &Measured<'_>) -> String {
-    let scenario = &place.scenario;
     let comparison = place.of(candidate);
-    let gain = match comparison.and_then(|each| each.estimate) {
-        None => format!("{scenario} gave no pair"),
-        Some(estimate) => format!(
-            "{scenario} {} ({}, {})",
-            signed(estimate.gain()),
-            interval(estimate.gain_interval()),
-            count(estimate.blocks, "block")
-        ),
-    };
+    let estimate = comparison.and_then(|each| each.estimate);
+    let found = |each: Estimate| format!("{each} in {}", count(each.blocks, "block"));
+    let found = estimate.map_or_else(|| "no pair".to_owned(), found);
+    let gain = format!("{} {found}", place.scenario);
     let threshold = percent(measured.bottleneck.threshold);
-    let headroom = place.headroom.filter(|_| place.headroom_is_below);
-    let side = match (comparison.map(|each| each.above), headroom) {
-        (Some(Answer::Yes), _) => format!("above {threshold}"),
-        (_, Some(free)) => {
-            let most = percent(free.gain_interval().upper);
+    let (above, free) = (comparison.map(|each| each.above), &place.headroom);
+    let side = match (above, free.above, free.estimate) {
+        (Some(Answer::Yes), ..) => format!("above {threshold}"),
+        (_, Answer::No, Some(free)) => {
+            let most = percent(free.interval.upper);
             format!("where any map could gain at most {most}, below {threshold}")
         }
-        (Some(Answer::No), None) => format!("below {threshold}"),
+        (Some(Answer::No), ..) => format!("below {threshold}"),
         _ => format!("not clear of {threshold}"),
     };
     match place.failing() {

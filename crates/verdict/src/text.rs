@@ -19,14 +19,15 @@ pub(crate) fn signed(gain: f64) -> String {
     format!("{plus}{}", percent(gain))
 }
 
-/// `1.2 % to 3.4 %`.
+/// `1.2 to 3.4 %`.
 pub(crate) fn interval(interval: Interval) -> String {
     if interval.is_empty() {
         "the blocks contradict each other".to_owned()
     } else if interval.lower.is_infinite() || interval.upper.is_infinite() {
         "not bounded yet".to_owned()
     } else {
-        format!("{} to {}", percent(interval.lower), percent(interval.upper))
+        let (lower, upper) = (percent(interval.lower), percent(interval.upper));
+        format!("{} to {upper}", lower.trim_end_matches(" %"))
     }
 }
 
@@ -59,7 +60,8 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// Text from outside on one line: control characters, which could move a cursor or forge a line, become spaces.
+/// Text from outside on one line: control characters, which could move a cursor or forge a line,
+/// become spaces.
 pub(crate) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

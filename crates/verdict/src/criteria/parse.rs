@@ -1,14 +1,11 @@
-//! From the text of a criteria file to a [`Record`]: serde reads it, and what serde cannot know is checked here.
-
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+//! From the text of a criteria file to a [`Record`]: serde reads it, and what serde cannot know is
+//! checked here.
 
 use semver::Version;
 use serde::{Deserialize, Deserializer, de};
 use thiserror::Error;
-use toml::Spanned;
 
-use super::{Bottleneck, Candidate, Criterion, Kind, Known, Record};
+use super::{Bottleneck, Criterion, Known, Record};
 
 /// A criteria file that is not accepted: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -17,37 +14,10 @@ use super::{Bottleneck, Candidate, Criterion, Kind, Known, Record};
 pub struct CriteriaError {
     /// The file, as the caller named it.
     pub file: String,
-    /// The line, counted from 1; of what serde does not check, the line of the criterion's name.
+    /// The line, counted from 1; of what serde does not check, where its table begins.
     pub line: usize,
     /// What is wrong there, and the way out.
     pub what: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    record: String,
-    title: String,
-    cores: NonZeroU32,
-    rule: Spanned<Rule>,
-    candidate: BTreeMap<Spanned<String>, CandidateTable>,
-    #[serde(default)]
-    criterion: BTreeMap<Spanned<String>, Kind>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rule {
-    revisit: Vec<String>,
-    #[serde(default)]
-    watch: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CandidateTable {
-    #[serde(rename = "crate")]
-    crate_name: String,
 }
 
 impl Record {
@@ -62,65 +32,42 @@ impl Record {
             line: line_at(text, at),
             what,
         };
-        let read: File = toml::from_str(text).map_err(|e| {
+        let in_table = |table: String, fault: String| {
+            let at = text.find(&table).unwrap_or_default();
+            error(at, format!("{table}: {fault}"))
+        };
+        let record: Self = toml::from_str(text).map_err(|e| {
             let at = e.span().map_or(0, |span| span.start);
             error(at, e.message().to_owned())
         })?;
-        let mut record = Self {
-            number: read.record,
-            title: read.title,
-            cores: read.cores.get(),
-            candidates: Vec::new(),
-            revisit: read.rule.get_ref().revisit.clone(),
-            watch: read.rule.get_ref().watch.clone(),
-            criteria: Vec::new(),
-        };
-        for (_, name, CandidateTable { crate_name }) in in_order(read.candidate) {
-            record.candidates.push(Candidate { name, crate_name });
+        for (name, criterion) in &record.criteria {
+            let checked = criterion.check(&record, known);
+            checked.map_err(|fault| in_table(format!("[criterion.{name}]"), fault))?;
         }
-        for (at, name, kind) in in_order(read.criterion) {
-            let fault = kind.check(&record.candidates, known);
-            fault.map_err(|fault| error(at, format!("[criterion.{name}]: {fault}")))?;
-            record.criteria.push(Criterion { name, kind });
-        }
-        let at = read.rule.span().start;
-        let fault = record.check();
-        fault.map_err(|fault| error(at, format!("[rule]: {fault}")))?;
+        let checked = record.check();
+        checked.map_err(|fault| in_table("[rule]".to_owned(), fault))?;
         Ok(record)
     }
 
-    /// The two lists name every criterion once, and the bottleneck, if there is one, compares every candidate.
+    /// The two lists name every criterion once, and there is at most one bottleneck.
     fn check(&self) -> Result<(), String> {
-        let criteria: Vec<&str> = self
-            .criteria
-            .iter()
-            .map(|each| each.name.as_str())
-            .collect();
-        let both = [self.revisit.as_slice(), &self.watch].concat();
+        let criteria: Vec<&str> = self.criteria.keys().map(String::as_str).collect();
+        let both = [self.rule.revisit.as_slice(), &self.rule.watch].concat();
         named("criterion", &both, &criteria)?;
-        ensure(!self.revisit.is_empty(), || {
-            "`revisit` names nothing; name at least one criterion".to_owned()
-        })?;
-        for Criterion { name, kind } in &self.criteria {
+        let nothing = || "`revisit` names nothing; name at least one criterion".to_owned();
+        ensure(!self.rule.revisit.is_empty(), nothing)?;
+        for (name, criterion) in &self.criteria {
             ensure(both.contains(name), || {
                 format!("criterion {name:?} is in neither list; add it to `revisit` or `watch`")
             })?;
-            let per_candidate = matches!(kind, Kind::Bottleneck(_) | Kind::CrateVersion { .. });
-            ensure(!per_candidate || self.revisit.contains(name), || {
+            use Criterion::{Bottleneck, CrateVersion};
+            let watchable = !matches!(criterion, Bottleneck(_) | CrateVersion { .. });
+            ensure(watchable || self.rule.revisit.contains(name), || {
                 format!("{name:?} is answered for each candidate; move it to `revisit`")
             })?;
-            if let Kind::Bottleneck(own) = kind {
-                let first = self
-                    .bottleneck()
-                    .is_some_and(|first| std::ptr::eq(first, own));
-                ensure(first, || {
+            if let (Bottleneck(own), Some(first)) = (criterion, self.bottleneck()) {
+                ensure(std::ptr::eq(first, own), || {
                     format!("{name:?} is a second bottleneck; a record asks one such question")
-                })?;
-                let mut all = self.candidates.iter();
-                let left_out = all.find(|each| !own.candidates.contains(&each.name));
-                ensure(left_out.is_none(), || {
-                    let name = left_out.map_or("", |each| &each.name);
-                    format!("candidate {name:?} is compared by no bottleneck; add it to one")
                 })?;
             }
         }
@@ -128,10 +75,10 @@ impl Record {
     }
 }
 
-impl Kind {
-    fn check(&self, candidates: &[Candidate], known: Known<'_>) -> Result<(), String> {
+impl Criterion {
+    fn check(&self, record: &Record, known: Known<'_>) -> Result<(), String> {
         match self {
-            Self::Bottleneck(bottleneck) => bottleneck.check(candidates, known),
+            Self::Bottleneck(bottleneck) => bottleneck.check(record, known),
             Self::ShardSkew { at_most } => ensure(at_most.is_finite() && *at_most >= 1.0, || {
                 format!("`at-most` is {at_most}, and has to be at least 1")
             }),
@@ -141,8 +88,8 @@ impl Kind {
 }
 
 impl Bottleneck {
-    fn check(&self, candidates: &[Candidate], known: Known<'_>) -> Result<(), String> {
-        let candidates: Vec<&str> = candidates.iter().map(|each| each.name.as_str()).collect();
+    fn check(&self, record: &Record, known: Known<'_>) -> Result<(), String> {
+        let candidates: Vec<&str> = record.candidates.keys().map(String::as_str).collect();
         let (share, incumbent) = (self.threshold, &self.incumbent);
         ensure(share > 0.0 && share < 1.0, || {
             format!("the threshold {share} is not between 0 and 1; a tenth of the time is 0.10")
@@ -151,6 +98,11 @@ impl Bottleneck {
         named("candidate", &self.candidates, &candidates)?;
         named("arm", &self.candidates, known.arms)?;
         named("scenario", &self.gating, known.scenarios)?;
+        for candidate in record.candidates.keys() {
+            ensure(self.candidates.contains(candidate), || {
+                format!("it does not compare {candidate:?}; add it to `candidates`")
+            })?;
+        }
         ensure(!self.candidates.contains(incumbent), || {
             format!("{incumbent:?} cannot replace itself; name it once")
         })
@@ -166,14 +118,10 @@ fn named(what: &str, names: &[String], known: &[&str]) -> Result<(), String> {
     ensure(!names.is_empty(), || {
         format!("no {what} is named; name at least one")
     })?;
-    let there = if known.is_empty() {
-        "none".to_owned()
-    } else {
-        known.join(", ")
-    };
+    let there = format!("there are: {}", known.join(", "));
     for (index, name) in names.iter().enumerate() {
         ensure(known.contains(&name.as_str()), || {
-            format!("there is no {what} {name:?}; there are: {there}")
+            format!("there is no {what} {name:?}; {there}")
         })?;
         ensure(!names[..index].contains(name), || {
             format!("{what} {name:?} is named twice; name it once")
@@ -182,17 +130,8 @@ fn named(what: &str, names: &[String], known: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// Where they stand in the file, in that order.
-fn in_order<T>(tables: BTreeMap<Spanned<String>, T>) -> Vec<(usize, String, T)> {
-    let tables = tables.into_iter();
-    let place = |(name, table): (Spanned<String>, T)| (name.span().start, name.into_inner(), table);
-    let mut tables: Vec<_> = tables.map(place).collect();
-    tables.sort_by_key(|(at, ..)| *at);
-    tables
-}
-
 /// The line, from 1, of a byte of `text`.
-pub(super) fn line_at(text: &str, at: usize) -> usize {
+fn line_at(text: &str, at: usize) -> usize {
     let before = text.as_bytes().iter().take(at);
     1 + before.filter(|&&byte| byte == b'\n').count()
 }

@@ -9,8 +9,8 @@ use crate::schema::{Results, ScenarioRun};
 use crate::states::Boundary;
 use crate::text::{count, percent};
 
-/// One self-contained page. Its first screen has the verdicts, what the run could not see, and how to repeat it; below it, record
-/// by record, what they rest on.
+/// One self-contained page. Its first screen has the verdicts, what the run could not see, and how
+/// to repeat it; below it, record by record, what they rest on.
 #[must_use]
 pub fn html(results: &Results, decisions: &[Decision]) -> String {
     let headline = words::headline(decisions);
@@ -47,54 +47,38 @@ pub fn html(results: &Results, decisions: &[Decision]) -> String {
         "How to repeat it",
         &format!("<p>{command} (seed {seed})</p>\n"),
     );
+    let mut others = Vec::from_iter(results.runs.iter().enumerate());
     for (index, decision) in decisions.iter().enumerate() {
+        let gating = decision.record.gating();
+        others.retain(|(_, run)| !gating.contains(&run.scenario.as_str()));
         let title = format!("ADR-{}: {}", decision.record.number, decision.record.title);
-        section(
-            &format!("record-{index}"),
-            &title,
-            &record(results, decision),
-        );
+        let body = record(results, decision);
+        section(&format!("record-{index}"), &title, &body);
     }
-    let decides = |run: &ScenarioRun| {
-        let mut records = decisions.iter().map(|decision| &decision.record);
-        records.any(|record| record.gating().contains(&run.scenario.as_str()))
-    };
-    let others = results
-        .runs
-        .iter()
-        .enumerate()
-        .filter(|(_, run)| !decides(run));
-    let others: String = others
-        .map(|(id, run)| scenario(results, run, None, id))
-        .collect();
+    let others = others
+        .into_iter()
+        .map(|(id, run)| scenario(results, run, None, id));
+    let others: String = others.collect();
     if !others.is_empty() {
-        section(
-            "others",
-            "Scenarios that decide nothing",
-            &folded("Show them", &others),
-        );
+        let others = folded("Show them", &others);
+        section("others", "Scenarios that decide nothing", &others);
     }
-    let (figures, why) = tables::figures(results);
-    let why: String = why.iter().map(|sentence| paragraph(sentence)).collect();
-    let figures = folded("Show them", &table("Counted, not timed", &figures));
-    section("figures", "Counted figures", &(figures + &why));
     section("about", "Where and how it ran", &about(results));
     page.push_str("</main>\n</body>\n</html>\n");
     page
 }
 
 fn folded(summary: &str, body: &str) -> String {
-    format!(
-        "<details>{}\n{body}</details>\n",
-        element("summary", summary)
-    )
+    let summary = element("summary", summary);
+    format!("<details>{summary}\n{body}</details>\n")
 }
 
 fn list(sentences: &[String]) -> String {
-    let items = sentences
-        .iter()
-        .map(|each| format!("<li>{}</li>\n", prose(each)));
-    format!("<ul>\n{}</ul>\n", items.collect::<String>())
+    let item = |each: &String| format!("<li>{}</li>\n", prose(each));
+    format!(
+        "<ul>\n{}</ul>\n",
+        sentences.iter().map(item).collect::<String>()
+    )
 }
 
 /// A record: a card for each candidate, and the drawings of its gating scenarios.
@@ -110,21 +94,17 @@ fn record(results: &Results, decision: &Decision) -> String {
         out.push_str(&format!("<h3>Watched</h3>\n<dl>\n{watched}</dl>\n"));
     }
     out.push_str(&paragraph(&words::preconditions(decision)));
-    out.push_str(&folded(
-        "Every precondition",
-        &list(&checks.collect::<Vec<_>>()),
-    ));
-    let threshold = decision
-        .record
-        .bottleneck()
-        .map(|bottleneck| bottleneck.threshold);
+    let checks = list(&checks.collect::<Vec<_>>());
+    out.push_str(&folded("Every precondition", &checks));
+    let threshold = decision.record.bottleneck().map(|own| own.threshold);
+    out.push_str("<div class=\"pair\">\n");
     for name in decision.record.gating() {
         let mut runs = results.runs.iter().enumerate();
         if let Some((id, run)) = runs.find(|(_, run)| run.scenario == name) {
             out.push_str(&scenario(results, run, threshold, id));
         }
     }
-    out
+    out + "</div>\n"
 }
 
 /// Folded where the decision stands.
@@ -135,10 +115,8 @@ fn card(verdict: &CandidateVerdict) -> String {
         Ruling::Says(Outcome::Inconclusive) => ("inconclusive", " open=\"\""),
         Ruling::WouldSay(_) => ("quick", ""),
     };
-    let (name, word) = (
-        escaped(&verdict.candidate),
-        element("strong", &tables::verdict(verdict)),
-    );
+    let name = escaped(&verdict.candidate);
+    let word = element("strong", &tables::verdict(verdict));
     let why = paragraph(&words::sentence(&verdict.why));
     let criteria: String = verdict.criteria.iter().map(criterion).collect();
     format!(
@@ -156,31 +134,22 @@ fn criterion(answered: &Answered) -> String {
 /// A scenario: in each state it was seen in, the drawing and the figures.
 fn scenario(results: &Results, run: &ScenarioRun, threshold: Option<f64>, id: usize) -> String {
     let analysis = Analysis::new(run, Boundary::of(&results.pilots));
-    let over = if run.oversubscribed {
-        ", more than cores: preemption, not scaling"
-    } else {
-        ""
-    };
+    let more = ", more than cores: preemption, not scaling";
+    let over = if run.oversubscribed { more } else { "" };
     let threads = count(run.threads, "thread");
     let about = format!("{} {threads}{over}.", words::sentence(&run.what));
     let (mut drawings, mut figures) = (String::new(), String::new());
     for state in analysis.states() {
         let (slices, dirty) = analysis.slices(state);
-        let (blocks, dirty) = (
-            analysis.blocks(state).len(),
-            dirty as f64 / slices.max(1) as f64,
-        );
-        let (blocks, dirty) = (count(blocks, "block"), percent(dirty));
+        let dirty = percent(dirty as f64 / slices.max(1) as f64);
+        let blocks = count(analysis.blocks(state).len(), "block");
         let caption = format!("{state}: {blocks}, {dirty} of the slices that decide are dirty");
         let caption = element("figcaption", &caption);
         let drawing = chart(&analysis, state, threshold, &format!("chart-{id}-{state}"));
         let drawing = drawing.unwrap_or_else(|| "<p>No block gave a pair.</p>\n".to_owned());
         drawings.push_str(&format!("<figure>{caption}{drawing}</figure>\n"));
-        let caption = format!(
-            "{}, {state}: gains on {}",
-            run.scenario,
-            analysis.incumbent()
-        );
+        let (name, incumbent) = (&run.scenario, analysis.incumbent());
+        let caption = format!("{name}, {state}: gains on {incumbent}");
         figures.push_str(&table(&caption, &tables::arms(&analysis, state)));
     }
     let (changed, crashed) = (count(analysis.changed, "block"), analysis.crashed.len());
@@ -188,12 +157,13 @@ fn scenario(results: &Results, run: &ScenarioRun, threshold: Option<f64>, id: us
         format!("Void: {changed} that changed the state, {crashed} in which an arm crashed.");
     let figures = folded("The figures", &(figures + &paragraph(&void)));
     let (name, about) = (element("h3", &run.scenario), paragraph(&about));
-    format!("{name}{about}<div class=\"pair\">\n{drawings}</div>\n{figures}")
+    format!("<div>{name}{about}{drawings}{figures}</div>\n")
 }
 
 fn about(results: &Results) -> String {
-    let facts = words::circumstances(results).into_iter();
-    let facts =
-        facts.map(|(label, value)| format!("<dt>{label}</dt><dd>{}</dd>\n", escaped(&value)));
-    format!("<dl class=\"facts\">\n{}</dl>\n", facts.collect::<String>())
+    let mut facts = String::new();
+    for (label, value) in words::circumstances(results) {
+        facts.push_str(&format!("<dt>{label}</dt><dd>{}</dd>\n", escaped(&value)));
+    }
+    format!("<dl class=\"facts\">\n{facts}</dl>\n")
 }

@@ -4,7 +4,7 @@ use super::tables::{self, Table};
 use super::words;
 use crate::analysis::Analysis;
 use crate::decide::{Answered, Decision};
-use crate::schema::Results;
+use crate::schema::{Results, ScenarioRun};
 use crate::states::Boundary;
 use crate::text::one_line;
 
@@ -30,15 +30,11 @@ pub fn markdown(results: &Results, decisions: &[Decision]) -> String {
     for sentence in words::limits(results).iter().chain(&results.notes) {
         out.push_str(&format!("- {}\n", escaped(sentence)));
     }
-    out.push_str("\n## Where and how it ran\n\n");
-    for (label, value) in words::circumstances(results) {
-        out.push_str(&format!("- {label}: {}\n", code(&value)));
-    }
     out
 }
 
-/// What goes into the record itself: verdicts, evidence, the measured tables, and the command that made them. The same results
-/// and decision always give the same bytes.
+/// What goes into the record itself: verdicts, evidence, the measured tables, and the command that
+/// made them. The same results and decision always give the same bytes.
 #[must_use]
 pub fn section(results: &Results, decision: &Decision) -> String {
     let mut out = table(&tables::verdicts(std::slice::from_ref(decision)));
@@ -60,26 +56,23 @@ pub fn section(results: &Results, decision: &Decision) -> String {
     }
     out.push_str(&format!("\n{}\n", escaped(&words::preconditions(decision))));
     let boundary = Boundary::of(&results.pilots);
-    for name in decision.record.gating() {
-        let run = results.runs.iter().find(|run| run.scenario == name);
-        for analysis in run.map(|run| Analysis::new(run, boundary)).iter() {
-            let (what, incumbent) = (words::sentence(&analysis.run().what), analysis.incumbent());
-            let about =
-                format!("{what} Gains are shares of the time of {incumbent} that are saved.");
-            for state in analysis.states() {
-                let (name, about) = (escaped(name), escaped(&about));
-                let arms = table(&tables::arms(analysis, state));
-                out.push_str(&format!("\n**{name}, {state}**: {about}\n\n{arms}"));
-            }
+    let gating = decision.record.gating();
+    let gates = |run: &&ScenarioRun| gating.contains(&run.scenario.as_str());
+    for run in results.runs.iter().filter(gates) {
+        let analysis = Analysis::new(run, boundary);
+        let (what, incumbent) = (words::sentence(&run.what), analysis.incumbent());
+        let about = format!("{what} Gains are shares of the time of {incumbent} that are saved.");
+        for state in analysis.states() {
+            let (name, about) = (escaped(&run.scenario), escaped(&about));
+            let arms = table(&tables::arms(&analysis, state));
+            out.push_str(&format!("\n**{name}, {state}**: {about}\n\n{arms}"));
         }
     }
     let (command, revision) = (code(&results.command), code(&results.revision));
     let (started, model) = (escaped(&results.started), escaped(&results.machine.model));
     let (cores, seed, travel) = (results.machine.cores, results.seed, words::travel(results));
-    out.push_str(&format!(
-        "\nMeasured with {command} at revision {revision}, {started}, on {model} ({cores} cores), seed {seed}. {travel}\n"
-    ));
-    out
+    let how = format!("Measured with {command} at revision {revision}, {started}");
+    out + &format!("\n{how}, on {model} ({cores} cores), seed {seed}. {travel}\n")
 }
 
 fn items(all: &[Answered]) -> String {

@@ -1,14 +1,16 @@
-//! Lines for a terminal: one as soon as a candidate is settled, and a summary of one line each at the end.
+//! Lines for a terminal: one as soon as a candidate is settled, and a summary of one line each at
+//! the end.
 
 use super::{tables, words};
-use crate::decide::{Answered, CandidateVerdict, Decision, Outcome};
+use crate::decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling};
 use crate::schema::Results;
 use crate::text::one_line;
 
 /// Sentences are broken here; a table is as wide as it is.
 const WIDTH: usize = 100;
 
-/// The verdict on one candidate in one line, without its newline: `0003 papaya: KEEP. (a) stable-api says no, ...`.
+/// The verdict on one candidate in one line, without its newline: `0003 papaya: KEEP. (a)
+/// stable-api says no, ...`.
 #[must_use]
 pub fn line(decision: &Decision, verdict: &CandidateVerdict) -> String {
     let (number, name) = (&decision.record.number, &verdict.candidate);
@@ -17,45 +19,36 @@ pub fn line(decision: &Decision, verdict: &CandidateVerdict) -> String {
     one_line(&format!("{number} {name}: {ruling}. {why} At best {best}."))
 }
 
-/// The summary: what is not a plain KEEP with its reasons, then a line for each candidate. Plain text without colours; ends
-/// with a newline.
+/// The summary: what is not a plain KEEP with its reasons, then a line for each candidate. Plain
+/// text without colours; ends with a newline.
 #[must_use]
 pub fn terminal(decisions: &[Decision], results: &Results) -> String {
     let mut out = String::new();
     for decision in decisions {
         let number = &decision.record.number;
-        let open = |each: &&CandidateVerdict| each.ruling.verdict() != Some(Outcome::Keep);
-        for each in decision.candidates.iter().filter(open) {
-            let (ruling, why) = (tables::verdict(each), words::sentence(&each.why));
-            let head = format!("{number} {}: {ruling}. {why}", each.candidate);
-            out.push_str(&wrapped(&head, ""));
-            each.criteria
-                .iter()
-                .for_each(|answered| out.push_str(&criterion(answered)));
+        for each in &decision.candidates {
+            if each.ruling != Ruling::Says(Outcome::Keep) {
+                let (ruling, why) = (tables::verdict(each), words::sentence(&each.why));
+                let head = format!("{number} {}: {ruling}. {why}", each.candidate);
+                out.push_str(&wrapped(&head, ""));
+                out.extend(each.criteria.iter().map(criterion));
+            }
         }
         if !decision.watched.is_empty() {
             out.push_str(&wrapped(&format!("{number} watches:"), ""));
-            decision
-                .watched
-                .iter()
-                .for_each(|watched| out.push_str(&criterion(watched)));
+            out.extend(decision.watched.iter().map(criterion));
         }
     }
     let (headline, travel) = (words::headline(decisions), words::travel(results));
-    if !out.is_empty() {
-        out.push('\n');
-    }
-    out.push_str(&wrapped(&format!("{headline}. {travel}"), ""));
-    out.push_str(&aligned(&tables::verdicts(decisions)));
-    out
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let summary = wrapped(&format!("{headline}. {travel}"), "");
+    out + gap + &summary + &aligned(&tables::verdicts(decisions))
 }
 
 fn criterion(answered: &Answered) -> String {
     let evidence = words::sentence(&answered.evidence);
-    wrapped(
-        &format!("{}: {}. {evidence}", answered.label, answered.answer),
-        "  ",
-    )
+    let (label, answer) = (&answered.label, answered.answer);
+    wrapped(&format!("{label}: {answer}. {evidence}"), "  ")
 }
 
 /// Columns two spaces apart.
@@ -65,12 +58,11 @@ fn aligned(table: &tables::Table) -> String {
     let widths: Vec<usize> = (0..table.head.len()).filter_map(width).collect();
     let mut out = String::new();
     for row in rows() {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<String> = cells
-            .map(|(cell, &width)| format!("{cell:width$}"))
-            .collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
+        let mut line = String::new();
+        for (cell, &width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        out.push_str(&format!("{}\n", line.trim_end()));
     }
     out
 }

@@ -2,7 +2,7 @@
 
 use crate::decide::{Decision, Outcome, Ruling};
 use crate::preconditions::Check;
-use crate::schema::{Mode, Results, ScenarioRun};
+use crate::schema::{Results, ScenarioRun};
 use crate::states::{self, Boundary, State};
 use crate::text::{count, listed};
 
@@ -12,14 +12,14 @@ pub(super) fn headline(decisions: &[Decision]) -> String {
     let rulings: Vec<Ruling> = candidates.map(|each| each.ruling).collect();
     let mut text = count(decisions.len(), "record");
     for outcome in [Outcome::Revisit, Outcome::Inconclusive, Outcome::Keep] {
-        for (ruling, would) in [
-            (Ruling::Says(outcome), ""),
-            (Ruling::WouldSay(outcome), "would say "),
-        ] {
-            let number = rulings.iter().filter(|each| **each == ruling).count();
-            if number > 0 {
-                text.push_str(&format!(", {number} of {} {would}{outcome}", rulings.len()));
-            }
+        let [says, would] = [Ruling::Says(outcome), Ruling::WouldSay(outcome)];
+        let own = rulings
+            .iter()
+            .filter(|ruling| [says, would].contains(ruling));
+        let (number, all) = (own.count(), rulings.len());
+        let would = ["", "would say "][usize::from(rulings.contains(&would))];
+        if number > 0 {
+            text.push_str(&format!(", {number} of {all} {would}{outcome}"));
         }
     }
     text
@@ -40,10 +40,8 @@ pub(super) fn travel(results: &Results) -> String {
 /// `dashmap 6.2.1, papaya 0.2.5`.
 pub(super) fn versions(results: &Results) -> String {
     let versions = results.versions.iter();
-    let versions: Vec<_> = versions
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    versions.join(", ")
+    let versions = versions.map(|(name, version)| format!("{name} {version}"));
+    Vec::from_iter(versions).join(", ")
 }
 
 /// What the run could not see, a sentence each: nothing of it is extrapolated.
@@ -59,16 +57,18 @@ pub fn limits(results: &Results) -> Vec<String> {
     let lacking = named(|run, cores| !run.oversubscribed && run.cores_needed > cores);
     let (more, cores_here) = (cores.saturating_add(1), count(cores, "core"));
     let virtualised = results.machine.virtualised.as_ref();
+    let threads = format!("Contention between {more} threads or more: there are {cores} cores.");
+    let travel = format!("Other line travel, between sockets, say. {travel}");
     let limits = [
-        (cores < 2).then(|| "Contention: no two threads ever ran at once on one core.".to_owned()),
-        (cores > 1).then(|| format!("Contention between {more} threads or more, on {cores} cores.")),
-        (cores > 1).then(|| format!("Other line travel, between sockets, say. {travel}")),
-        Some(format!("Maps sized to a larger machine, as by a number of shards: here to {cores_here}.")),
-        over.map(|names| {
-            format!("How {names} would scale: with more threads than cores, preempted lock holders show.")
-        }),
-        lacking.map(|names| format!("What {names} is about: it needs more cores than there are.")),
-        virtualised.map(|name| format!("What neighbours on the same host ({name}) do to caches and memory.")),
+        (cores < 2).then(|| "Contention: no two threads ran at once on one core.".to_owned()),
+        (cores > 1).then_some(threads),
+        (cores > 1).then_some(travel),
+        Some(format!(
+            "Maps sized to a larger machine, in shards, say: here to {cores_here}."
+        )),
+        over.map(|names| format!("How {names} would scale: preempted lock holders show there.")),
+        lacking.map(|names| format!("What {names} is about: it needs more cores.")),
+        virtualised.map(|host| format!("What neighbours on the same host ({host}) do.")),
     ];
     limits.into_iter().flatten().collect()
 }
@@ -77,9 +77,8 @@ pub fn limits(results: &Results) -> Vec<String> {
 pub(super) fn sentence(clause: &str) -> String {
     let mut characters = clause.trim_end_matches('.').chars();
     let first = characters.next().map(char::to_uppercase);
-    first.map_or_else(String::new, |first| {
-        format!("{first}{}.", characters.as_str())
-    })
+    let first = first.map(|first| format!("{first}{}.", characters.as_str()));
+    first.unwrap_or_default()
 }
 
 /// Every precondition of a record, where it counts.
@@ -94,48 +93,32 @@ pub(super) fn preconditions(decision: &Decision) -> String {
     let checks = checks(decision);
     let failing = checks.iter().filter(|check| !check.holds);
     let failing: Vec<String> = failing.map(|check| check.sentence()).collect();
-    let number = count(failing.len().max(checks.len()), "precondition");
-    if checks.is_empty() {
-        "No precondition was checked, since nothing that decides was measured.".to_owned()
-    } else if failing.is_empty() {
-        format!("All {number} hold.")
-    } else {
-        format!(
-            "{} of {number} not met. {}.",
-            failing.len(),
-            failing.join(". ")
-        )
+    let (number, all) = (failing.len(), count(checks.len(), "precondition"));
+    match (number, checks.len()) {
+        (_, 0) => "Nothing that decides was measured, and no precondition checked.".to_owned(),
+        (0, _) => format!("All {all} hold."),
+        _ => format!("{number} of {all} not met. {}.", failing.join(". ")),
     }
 }
 
 /// Where and what was measured, label and value.
 pub(super) fn circumstances(results: &Results) -> Vec<(&'static str, String)> {
     let machine = &results.machine;
-    let gibibytes = |bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-    let mode = match results.mode {
-        Mode::Quick => "quick: no verdict comes from it",
-        Mode::Default => "default",
-        Mode::Full => "full",
-    };
     let unknown = || "not known".to_owned();
+    let gibibytes = |bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let memory = machine.memory_bytes.map_or_else(unknown, gibibytes);
+    let virtualised = machine.virtualised.clone();
     vec![
         ("Command", results.command.clone()),
         ("Seed", results.seed.to_string()),
         ("Revision", results.revision.clone()),
         ("Started", results.started.clone()),
-        ("Mode", mode.to_owned()),
         ("Line travel", travel(results)),
         ("Processor", machine.model.clone()),
         ("Cores", machine.cores.to_string()),
-        (
-            "Memory",
-            machine.memory_bytes.map_or_else(unknown, gibibytes),
-        ),
+        ("Memory", memory),
         ("System", machine.kernel.clone()),
-        (
-            "Virtualised",
-            machine.virtualised.clone().unwrap_or_else(unknown),
-        ),
+        ("Virtualised", virtualised.unwrap_or_else(unknown)),
         ("Compiler", machine.compiler.clone()),
         ("Crates", versions(results)),
     ]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Block, Results, Role, SCHEMA, ScenarioRun};
+use super::{Arm, Block, Results, Role, SCHEMA, ScenarioRun};
 
 /// Why a text is not taken for results.
 #[derive(Debug, Error)]
@@ -13,8 +13,8 @@ use super::{Block, Results, Role, SCHEMA, ScenarioRun};
 pub enum ReadError {
     /// It ends in the middle.
     #[error(
-        "the results are cut short: the JSON ends in line {line} inside a value; the run that wrote it was killed \
-         or the disk is full, so measure again (`--resume` keeps what is whole)"
+        "the results are cut short: the JSON ends in line {line} inside a value; the run that \
+         wrote it was killed or the disk is full, so measure again (`--resume` keeps what is whole)"
     )]
     CutShort {
         /// Its last line.
@@ -103,27 +103,24 @@ impl Results {
 }
 
 fn of_this_version(found: &str) -> Result<(), ReadError> {
-    let other = || found.chars().take(64).collect();
     if found == SCHEMA {
-        Ok(())
-    } else {
-        Err(ReadError::OtherVersion { found: other() })
+        return Ok(());
     }
+    let found = found.chars().take(64).collect();
+    Err(ReadError::OtherVersion { found })
 }
 
 fn run_fault(run: &ScenarioRun) -> Option<String> {
     let names: BTreeSet<&str> = run.arms.iter().map(|arm| arm.name.as_str()).collect();
-    let incumbents = run
-        .arms
-        .iter()
-        .filter(|arm| arm.role == Role::Incumbent)
-        .count();
-    let planted = |role| matches!(role, Role::Planted { extra } if extra.is_nan() || extra <= 0.0);
+    let incumbent = |arm: &&Arm| arm.role == Role::Incumbent;
+    let incumbents = run.arms.iter().filter(incumbent).count();
+    let unplanted =
+        |arm: &&Arm| matches!(arm.role, Role::Planted { extra } if extra.is_nan() || extra <= 0.0);
     if names.len() != run.arms.len() {
         Some("two arms have one name".to_owned())
     } else if incumbents != 1 {
         Some(format!("{incumbents} arms are the incumbent, not one"))
-    } else if let Some(arm) = run.arms.iter().find(|arm| planted(arm.role)) {
+    } else if let Some(arm) = run.arms.iter().find(unplanted) {
         Some(format!("arm {:?} has nothing planted", arm.name))
     } else {
         run.blocks.iter().find_map(|block| block_fault(run, block))
@@ -132,15 +129,11 @@ fn run_fault(run: &ScenarioRun) -> Option<String> {
 
 fn block_fault(run: &ScenarioRun, block: &Block) -> Option<String> {
     let (number, arms, cells) = (block.number, run.arms.len(), block.cells.len());
-    let distinct: BTreeSet<usize> = block
-        .order
-        .iter()
-        .copied()
-        .filter(|arm| *arm < arms)
-        .collect();
+    let mut order = block.order.clone();
+    order.sort_unstable();
     if cells != arms {
         Some(format!("block {number} has {cells} cells for {arms} arms"))
-    } else if block.order.len() != arms || distinct.len() != arms {
+    } else if !order.into_iter().eq(0..arms) {
         Some(format!(
             "the order of block {number} does not name each arm once"
         ))

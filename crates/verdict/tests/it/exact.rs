@@ -42,8 +42,8 @@ pub(crate) fn blocks(scenario: &str, number: u32, papaya: f64, scc: f64) -> Scen
                 .collect(),
         })
         .collect();
-    for arm in 1..truth.len() {
-        set(&mut own, arm, |_| truth[arm].2[0]);
+    for (arm, (.., times)) in truth.iter().enumerate().skip(1) {
+        set(&mut own, arm, |_| times[0]);
     }
     own
 }

@@ -1,6 +1,6 @@
 //! Each precondition, broken alone.
 
-use verdict::schema::{Cell, Results, Role, Slice};
+use verdict::schema::{Cell, Results, Role, ScenarioRun, Slice};
 use verdict::{Answer, Decision, Next, Outcome, decide};
 
 use crate::exact::{
@@ -25,8 +25,13 @@ fn dirty(cell: &mut Cell, slices_of_each: usize) {
     }
 }
 
-fn crash(results: &mut Results, blocks: usize) {
-    for block in &mut results.runs[0].blocks[..blocks] {
+fn all_dirty(run: &mut ScenarioRun, slices_of_each: usize) {
+    let cells = run.blocks.iter_mut().flat_map(|block| &mut block.cells);
+    cells.for_each(|cell| dirty(cell, slices_of_each));
+}
+
+fn crash(run: &mut ScenarioRun, blocks: usize) {
+    for block in &mut run.blocks[..blocks] {
         block.cells[PAPAYA] = void("crashed: signal 11");
     }
 }
@@ -38,100 +43,49 @@ fn after(break_it: impl FnOnce(&mut Results)) -> Decision {
     decide(&results, &record(), &facts())
 }
 
-type Break = fn(&mut Results);
+/// What is broken, whether more blocks may mend it, and what is said of it; in the order of `break_it`.
+const BROKEN: &str = "
+cores|false|2 cores asked for, 1 here; run it on a larger machine
+cores|false|8 cores asked for, 2 here
+crashed blocks|true|in 4 of 12 blocks an arm crashed, first: papaya crashed: signal 11 (block 1, seed 5)
+crashed blocks|false|find out why first
+dirty slices|true|33.3 % of 216 slices are dirty, and at most 25.0 % may be
+A/A'|false|gain over itself is -6.0 % [-6.2 to -5.7 %]
+A/A'|false|has to lie within 5.0 % either way
+A/A'|true|the machine is too noisy
+A/A'|false|was not paired with itself
+positive control|false|a planted 10.0 % shows as a gain of -0.1 %
+positive control|true|that has to be a loss
+positive control|false|shows as a gain of -30.0 %
+positive control|false|no arm with a planted delay
+measured|true|there is no run of it against dashmap
+measured|false|there is no run of it against dashmap";
 
-/// What is broken, what is said of it, whether more blocks may mend it, and how it is broken.
-const BROKEN: [(&str, &str, bool, Break); 15] = [
-    (
-        "cores",
-        "2 cores asked for, 1 here; run it on a larger machine",
-        false,
-        |r| {
-            r.machine.cores = 1;
-        },
-    ),
-    ("cores", "8 cores asked for, 2 here", false, |r| {
-        r.runs[0].cores_needed = 8
-    }),
-    (
-        "crashed blocks",
-        "in 4 of 12 blocks an arm crashed, the first because papaya crashed: signal 11 (block 1, seed 5)",
-        true,
-        |r| crash(r, 4),
-    ),
-    ("crashed blocks", "find out why first", false, |r| {
-        r.runs[0] = step(20, 0.75, 0.75);
-        crash(r, 8);
-    }),
-    (
-        "dirty slices",
-        "33.3 % of 216 slices are dirty, and at most 25.0 % may be",
-        true,
-        |r| {
-            for block in &mut r.runs[0].blocks {
-                block.cells.iter_mut().for_each(|cell| dirty(cell, 1));
-            }
-        },
-    ),
-    (
-        "A/A'",
-        "gain over itself is -6.0 % (-6.2 % to -5.7 %)",
-        false,
-        |r| {
-            set(&mut r.runs[0], AGAIN, |_| 1.06);
-        },
-    ),
-    ("A/A'", "has to lie within 5.0 % either way", false, |r| {
-        set(&mut r.runs[0], AGAIN, |_| 0.94);
-    }),
-    ("A/A'", "the machine is too noisy", true, |r| {
-        set(&mut r.runs[0], AGAIN, |block| [0.94, 1.0, 1.06][block % 3]);
-    }),
-    ("A/A'", "was not paired with itself", false, |r| {
-        remove_arm(&mut r.runs[0], AGAIN)
-    }),
-    (
-        "positive control",
-        "a planted 10.0 % shows as a gain of -0.1 %",
-        false,
-        |r| {
-            set(&mut r.runs[0], PLANTED, |_| 1.001);
-        },
-    ),
-    ("positive control", "that has to be a loss", true, |r| {
-        set(&mut r.runs[0], PLANTED, |block| [0.99, 1.1][block % 2]);
-    }),
-    (
-        "positive control",
-        "shows as a gain of -30.0 %",
-        false,
-        |r| {
-            set(&mut r.runs[0], PLANTED, |_| 1.3);
-        },
-    ),
-    (
-        "positive control",
-        "no arm with a planted delay",
-        false,
-        |r| {
-            remove_arm(&mut r.runs[0], PLANTED);
-        },
-    ),
-    (
-        "measured",
-        "there is no run of it against dashmap",
-        true,
-        |r| r.runs.clear(),
-    ),
-    (
-        "measured",
-        "there is no run of it against dashmap",
-        false,
-        |r| {
-            r.runs[0].arms[0].name = "mutex".to_owned();
-        },
-    ),
-];
+fn break_it(case: usize, results: &mut Results) {
+    if case == 13 {
+        return results.runs.clear();
+    }
+    let run = &mut results.runs[0];
+    match case {
+        0 => results.machine.cores = 1,
+        1 => run.cores_needed = 8,
+        2 => crash(run, 4),
+        3 => {
+            *run = step(20, 0.75, 0.75);
+            crash(run, 8);
+        }
+        4 => all_dirty(run, 1),
+        5 => set(run, AGAIN, |_| 1.06),
+        6 => set(run, AGAIN, |_| 0.94),
+        7 => set(run, AGAIN, |block| [0.94, 1.0, 1.06][block % 3]),
+        8 => remove_arm(run, AGAIN),
+        9 => set(run, PLANTED, |_| 1.001),
+        10 => set(run, PLANTED, |block| [0.99, 1.1][block % 2]),
+        11 => set(run, PLANTED, |_| 1.3),
+        12 => remove_arm(run, PLANTED),
+        _ => run.arms[0].name = "mutex".to_owned(),
+    }
+}
 
 #[test]
 fn a_broken_precondition_is_named_and_leaves_no_answer_but_a_no_of_another() {
@@ -142,6 +96,7 @@ fn a_broken_precondition_is_named_and_leaves_no_answer_but_a_no_of_another() {
         .map(|check| check.what)
         .collect();
     let all = [
+        "blocks",
         "cores",
         "crashed blocks",
         "dirty slices",
@@ -150,8 +105,10 @@ fn a_broken_precondition_is_named_and_leaves_no_answer_but_a_no_of_another() {
     ];
     assert_eq!(checks, all);
     assert!(whole.places[0].checks.iter().all(|check| check.holds));
-    for (what, says, may_mend, break_it) in BROKEN {
-        let decision = after(break_it);
+    for (case, line) in BROKEN.trim().lines().enumerate() {
+        let parts = Vec::from_iter(line.split('|'));
+        let (what, may_mend, says) = (parts[0], parts[1] == "true", parts[2]);
+        let decision = after(|results| break_it(case, results));
         let checks = decision.places.iter().flat_map(|place| &place.checks);
         let failing = checks.filter(|check| !check.holds).chain(&decision.missing);
         let failing: Vec<_> = failing.collect();
@@ -212,16 +169,14 @@ fn three_dirty_slices_in_twelve_are_a_quarter() {
             dirty(&mut baseline, 3);
             add_arm(&mut results.runs[0], "rwlock", Role::Baseline, &baseline);
         });
-        decision.places[0].checks[2].holds
+        decision.places[0].checks[3].holds
     };
     assert!(with(54) && !with(55), "216 slices, and 54 are a quarter");
     // Where threads outnumber cores, waiting is what is measured.
     let oversubscribed = after(|results| {
         results.runs[0].oversubscribed = true;
         results.runs[0].cores_needed = 8;
-        for block in &mut results.runs[0].blocks {
-            block.cells.iter_mut().for_each(|cell| dirty(cell, 3));
-        }
+        all_dirty(&mut results.runs[0], 3);
     });
     assert!(
         oversubscribed.places[0]

@@ -1,7 +1,8 @@
-//! How often the whole rule errs, how often it sees what is there, and what that costs: seeded, so that a rate is a fact.
+//! How often the whole rule errs, how often it sees what is there, and what that costs: seeded, so
+//! that a rate is a fact.
 //!
-//! Whole runs of two gating scenarios and two candidates, from the first block to the last that the decision asks for. They are
-//! counted for scc, which passes (a), so that its verdict hangs on (b).
+//! Whole runs of two gating scenarios and two candidates, from the first block to the last that the
+//! decision asks for. They are counted for scc, which passes (a), so that its verdict hangs on (b).
 
 use std::sync::OnceLock;
 
@@ -22,7 +23,7 @@ struct Rates {
 /// `truth` is what is true of both scenarios.
 fn rates(name: &str, truth: &[Truth], world: World, runs: u64) -> Rates {
     static RECORD: OnceLock<Record> = OnceLock::new();
-    let record = RECORD.get_or_init(|| gated_by("[\"decode-step\", \"other-step\"]"));
+    let record = RECORD.get_or_init(|| gated_by(&["decode-step", "other-step"]));
     let mut rates = Rates::default();
     for seed in 0..runs {
         let (results, decision) = settle(record, truth, world, seed);
@@ -39,7 +40,8 @@ fn rates(name: &str, truth: &[Truth], world: World, runs: u64) -> Rates {
     rates
 }
 
-/// The blocks of the committed results of records 0003 to 0007: name, and residuals around the medians.
+/// The blocks of the committed results of records 0003 to 0007: name, and residuals around the
+/// medians.
 fn ours() -> &'static [(String, Vec<[f64; 5]>)] {
     static OURS: OnceLock<Vec<(String, Vec<[f64; 5]>)>> = OnceLock::new();
     OURS.get_or_init(|| {
@@ -73,7 +75,8 @@ const NOTHING: [f64; 2] = [1.0; 2];
 const A_FIFTH: [f64; 2] = [0.8; 2];
 const THRESHOLD: [f64; 2] = [0.9; 2];
 
-/// Two hundred runs in each of three worlds, and two hundred and ten on blocks of ours, in which far lines are rare.
+/// Two hundred runs in each of three worlds, and two hundred and ten on blocks of ours, in which
+/// far lines are rare.
 fn everywhere(what: &str, truth: &[Truth]) -> [Rates; 4] {
     let worlds = [
         ("one state", WORLD),
@@ -129,7 +132,8 @@ fn at_the_threshold_it_says_neither() {
     }
 }
 
-/// And the worst for KEEP: the map that costs nothing lies there as well, and may say no in the candidate's place.
+/// And the worst for KEEP: the map that costs nothing lies there as well, and may say no in the
+/// candidate's place.
 #[test]
 fn with_no_headroom_but_the_threshold_it_keeps_as_rarely() {
     let mut truth = truth(THRESHOLD, THRESHOLD);
@@ -140,7 +144,7 @@ fn with_no_headroom_but_the_threshold_it_keeps_as_rarely() {
 
 #[test]
 fn a_far_state_decides_apart_from_the_near_one() {
-    let record = gated_by("[\"decode-step\", \"other-step\"]");
+    let record = gated_by(&["decode-step", "other-step"]);
     let world = World { far: 0.5, ..WORLD };
     let mut revisit = 0;
     for seed in 0..50 {
@@ -184,7 +188,7 @@ fn a_dirty_machine_ends_inconclusive_and_says_so() {
     };
     for time in [NOTHING, A_FIFTH] {
         for seed in 0..5 {
-            let record = gated_by("[\"decode-step\"]");
+            let record = gated_by(&["decode-step"]);
             let (_, decision) = settle(&record, &truth(time, time), dirty, seed);
             // (a) settles papaya, whatever the machine does.
             let verdicts = decision.candidates.iter().map(|each| each.ruling.verdict());

@@ -41,7 +41,7 @@ fn the_page_is_well_formed_and_refers_to_nothing_outside() {
         assert!(page.references.is_empty(), "{:?}", page.references);
         assert_eq!(page.drawings, drawings, "one for each scenario and state");
         for section in [
-            "limits", "repeat", "record-0", "record-4", "others", "figures", "about",
+            "limits", "repeat", "record-0", "record-4", "others", "about",
         ] {
             assert!(page.ids.contains(section), "no {section}");
         }
@@ -66,9 +66,9 @@ fn the_first_screen_has_the_verdicts_the_limits_and_the_command() {
     assert_eq!(first.matches("<tr>").count(), 11, "a head and ten rows");
     // The worst of 0007 is as visible as its best.
     let of_papaya = |gating: &str| first.lines().find(|line| line.contains(gating));
-    let row = of_papaya("router-churn [").expect("a row");
+    let row = of_papaya("%] router-churn").expect("a row");
     assert!(
-        row.contains("router-lookup [") && row.contains("<th scope=\"row\">0007</th>"),
+        row.contains("%] router-lookup") && row.contains("<th scope=\"row\">0007 papaya</th>"),
         "{row}"
     );
     // KEEP is folded.
@@ -84,9 +84,9 @@ fn a_far_state_is_reported_as_such() {
         text.contains("Lines travel in 21 ns (near) and 196 ns (far)."),
         "{text}"
     );
-    assert!(text.contains("serving-loop, far ["), "{text}");
+    assert!(text.contains("%] serving-loop, far "), "{text}");
     let run = decided(vec![step(12, 1.0, 0.8)]);
-    assert!(terminal(&[run.clone()], &of(vec![])).contains("1 of 2 REVISIT, 1 of 2 KEEP"));
+    assert!(terminal(&[run], &of(vec![])).contains("1 of 2 REVISIT, 1 of 2 KEEP"));
     let page = html(results, decisions);
     assert!(page.contains("chart-1-near-t") && page.contains("chart-1-far-t"));
 }
@@ -98,7 +98,7 @@ fn a_settled_candidate_is_one_line() {
     let near = "for lines that travel in 21 ns (near); far not seen.";
     let kept = "0003 papaya: KEEP. (a) stable-api and (b) bottleneck say no";
     assert!(
-        lines[0].starts_with(&format!("{kept}, {near} At best 0.0 % decode-step [")),
+        lines[0].starts_with(&format!("{kept}, {near} At best 0.0 % [")),
         "{lines:?}"
     );
     let revisit = "0003 scc: REVISIT. (a) stable-api and (b) bottleneck say yes";
@@ -122,13 +122,7 @@ fn the_terminal_ends_in_a_line_a_candidate() {
         .iter()
         .map(|line| line.split("  ").filter(|c| !c.is_empty()).collect())
         .collect();
-    let head = [
-        "record",
-        "candidate",
-        "verdict",
-        "best gating scenario",
-        "worst",
-    ];
+    let head = ["candidate", "verdict", "best gating scenario", "worst"];
     assert_eq!(
         rows[0].iter().map(|cell| cell.trim()).collect::<Vec<_>>(),
         head
@@ -136,7 +130,7 @@ fn the_terminal_ends_in_a_line_a_candidate() {
     assert!(
         rows[1..]
             .iter()
-            .all(|row| row.len() == 5 && row[2].trim() == "KEEP"),
+            .all(|row| row.len() == 4 && row[1].trim() == "KEEP"),
         "{text}"
     );
     // What is open says why, above.
@@ -144,9 +138,9 @@ fn the_terminal_ends_in_a_line_a_candidate() {
     let text = terminal(&[open], &of(vec![]));
     assert!(text.starts_with("0003 scc: INCONCLUSIVE. "), "{text}");
     assert!(
-        text.contains("  (b) bottleneck: open. Near: open, decode-step 0.0 % (not bounded yet")
+        text.contains("  (b) bottleneck: open. Near: open, decode-step 0.0 % [not bounded yet")
     );
-    let prose = text.lines().filter(|line| !line.contains("decode-step ["));
+    let prose = text.lines().filter(|line| !line.contains("%] decode-step"));
     assert!(
         prose.clone().all(|line| line.chars().count() <= 100),
         "{text}"
@@ -165,7 +159,7 @@ fn times_agree_with_gains() {
         let incumbent = analysis.nanos_per_op(State::Near).expect("measured");
         for (index, arm) in run.arms.iter().enumerate() {
             let estimate = analysis.estimate(index, State::Near).expect("measured");
-            let nanos = format!("{:.1}", incumbent * (1.0 - estimate.gain()));
+            let nanos = format!("{:.1}", incumbent * (1.0 - estimate.gain));
             let row = |line: &&str| {
                 line.starts_with(&format!("| {} |", arm.name)) && line.contains(&nanos)
             };
@@ -306,16 +300,15 @@ fn what_the_run_could_not_see_depends_on_the_machine() {
         limits(&results).join("\n")
     };
     let two = said(|_| ());
-    assert!(
-        two.contains("between 3 threads or more, on 2 cores"),
-        "{two}"
-    );
-    assert!(
-        two.contains("How on-token/8 would scale") && two.contains("(kvm)"),
-        "{two}"
-    );
-    assert!(two.contains("far not seen"), "{two}");
-    assert!(said(|r| r.machine.cores = 1).contains("no two threads ever ran at once"));
+    for sees in [
+        "between 3 threads or more",
+        "How on-token/8 would",
+        "(kvm)",
+        "far not seen",
+    ] {
+        assert!(two.contains(sees), "{sees} is not in {two}");
+    }
+    assert!(said(|r| r.machine.cores = 1).contains("no two threads ran at once"));
     assert!(said(|r| r.machine.cores = 32).contains("between 33 threads or more"));
     assert!(!said(|r| r.machine.virtualised = None).contains("neighbours"));
     let many = said(|r| r.runs[2].cores_needed = 4);

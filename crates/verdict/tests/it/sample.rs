@@ -1,4 +1,5 @@
-//! Five records as a whole run would answer them, for the report: seven gating scenarios, one that decides nothing, and figures.
+//! Five records as a whole run would answer them, for the report: seven gating scenarios, one that
+//! decides nothing, and figures.
 
 use fastrand::Rng;
 use verdict::schema::{
@@ -8,7 +9,8 @@ use verdict::{Decision, Facts, Known, Next, Record, decide};
 
 use crate::world::{Bench, CRITERIA, Truth, WORLD, World, facts, results, run};
 
-/// Record, title, and of each gating scenario: name, papaya near and far, scc near and far, and the free map.
+/// Record, title, and of each gating scenario: name, papaya near and far, scc near and far, and the
+/// free map.
 type Sample = (
     &'static str,
     &'static str,

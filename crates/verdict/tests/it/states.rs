@@ -37,7 +37,7 @@ fn two_kinds_of_pilots_are_parted_in_the_middle() {
             let boundary = boundary(&pilots(near, far, of_them));
             let middle = f64::from(near * far).sqrt();
             assert!(
-                (boundary.nanos() / middle - 1.0).abs() < 0.05,
+                (boundary.nanos / middle - 1.0).abs() < 0.05,
                 "{near}, {far}: {boundary:?}"
             );
             assert_eq!([near, far].map(|nanos| boundary.state(nanos)), State::ALL);

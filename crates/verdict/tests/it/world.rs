@@ -59,7 +59,8 @@ pub(crate) struct World {
 pub(crate) enum Noise {
     /// Normal, with this standard deviation, and three times as wide in one block of ten.
     Normal(f64),
-    /// As blocks of ours had it, all arms of a block together: rows of residuals around the medians.
+    /// As blocks of ours had it, all arms of a block together: rows of residuals around the
+    /// medians.
     Ours(&'static [[f64; 5]]),
 }
 
@@ -84,7 +85,8 @@ pub(crate) struct Bench {
     world: World,
     truth: Vec<Truth>,
     rng: Rng,
-    /// What each of the six link orders does to each arm: as much up as down, so that the truth is the median.
+    /// What each of the six link orders does to each arm: as much up as down, so that the truth is
+    /// the median.
     builds: Vec<[f64; 6]>,
     rotation: Vec<u8>,
 }
@@ -245,8 +247,8 @@ pub(crate) fn record() -> Record {
 }
 
 /// The record with its gating scenarios replaced.
-pub(crate) fn gated_by(gating: &str) -> Record {
-    let text = CRITERIA.replace("[\"decode-step\"]", gating);
+pub(crate) fn gated_by(gating: &[&str]) -> Record {
+    let text = CRITERIA.replace("[\"decode-step\"]", &format!("{gating:?}"));
     Record::parse("adr/0003-criteria.toml", &text, KNOWN).expect("valid criteria")
 }
 
