@@ -7,8 +7,6 @@
 //! Counts are exact, but not the same in every process: hashers are seeded at random, so that a shard may or may not have
 //! doubled. Of scc a million entries mostly left less than 100 kB after a drain, and once in ten runs 54 MB.
 
-use std::any::Any;
-
 use alloc_count::{measure, thread_counts};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -19,12 +17,28 @@ use phase_state::{
 use verdict::schema::{AllocationFigure, BytesFigure, MapState};
 
 use crate::baselines::phases::ReferencePhases;
+use crate::catalogue::Named;
 use crate::phase_state::config;
-use crate::scenario::{Scenario, Share};
+use crate::scenario::Share;
 use crate::{loras, routers, sessions, streams};
 
-/// What a router holds when it tracks so many requests; when as many again have come, each as the oldest went; and when all
-/// were reaped. Each with a fresh process: what one router left to be reclaimed would be another's gain.
+/// What a crate keeps, to be weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kept {
+    /// Requests of a router of phases.
+    Requests,
+    /// Pairs of worker and adapter, loaded one event at a time: 100 of 1,000 adapters on a worker.
+    Pairs,
+    /// Pinned sessions with ids of 36 characters.
+    Sessions,
+    /// Streams that wait for their workers, and what waits for them.
+    Streams,
+    /// Workers of a fleet with two routers, four of a model.
+    Workers,
+}
+
+/// What a design holds when it keeps so many; of requests also when as many again have come, each as the oldest went, and
+/// when all are gone. Each with a fresh process: what one left to be reclaimed would be another's gain.
 ///
 /// # Errors
 ///
@@ -33,11 +47,30 @@ use crate::{loras, routers, sessions, streams};
 /// # Panics
 ///
 /// If the counting allocator is not installed.
-pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
+pub fn bytes(kept: Kept, arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
+    let ids = match kept {
+        Kept::Sessions => sessions::ids(entries),
+        _ => Vec::new(),
+    };
     let before = thread_counts();
-    let tracker = tracker(arm)?;
     let held = || (thread_counts() - before).live_bytes();
+    let filled = match kept {
+        Kept::Requests => {
+            let tracker = tracker(arm)?;
+            let states = churned(&*tracker, entries, held);
+            return figures(arm, entries, &states);
+        }
+        Kept::Pairs => loras::filled(arm, entries),
+        Kept::Sessions => sessions::filled(arm, &ids),
+        Kept::Streams => streams::filled(arm, entries),
+        Kept::Workers => routers::filled(arm, entries),
+    };
+    let held = held();
+    filled.with_context(|| format!("no design is called {arm}"))?;
+    figures(arm, entries, &[(MapState::Filled, held)])
+}
 
+fn churned(tracker: &dyn Tracker, entries: u64, held: impl Fn() -> i64) -> [(MapState, i64); 3] {
     for number in 0..entries {
         tracker.register(number.into());
     }
@@ -50,10 +83,16 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
     for number in 0..entries {
         tracker.reap((entries + number).into());
     }
-    let after_drain = held();
+    [
+        (MapState::Filled, filled),
+        (MapState::AfterChurn, after_churn),
+        (MapState::AfterDrain, held()),
+    ]
+}
 
-    // All readings were taken before the first figure is made, whose name would be counted.
-    let figure = |(state, bytes)| {
+/// After all readings: the names would be counted.
+fn figures(arm: &str, entries: u64, states: &[(MapState, i64)]) -> Result<Vec<BytesFigure>> {
+    let figure = |&(state, bytes)| {
         Ok(BytesFigure {
             arm: arm.to_owned(),
             entries,
@@ -61,66 +100,7 @@ pub fn bytes(arm: &str, entries: u64) -> Result<Vec<BytesFigure>> {
             bytes: u64::try_from(bytes).context("more was freed than allocated")?,
         })
     };
-    [
-        (MapState::Filled, filled),
-        (MapState::AfterChurn, after_churn),
-        (MapState::AfterDrain, after_drain),
-    ]
-    .into_iter()
-    .map(figure)
-    .collect()
-}
-
-/// What a crate keeps, to be weighed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Kept {
-    /// Pairs of worker and adapter, loaded one event at a time: 100 of 1,000 adapters on a worker.
-    Pairs,
-    /// Pinned sessions with ids of 36 characters.
-    Sessions,
-    /// Streams that wait for their workers, and what waits for them.
-    Streams,
-    /// Workers of a fleet with two routers, four of a model.
-    Workers,
-}
-
-/// What a design holds when it keeps so many. With a fresh process, as [`bytes()`].
-///
-/// # Errors
-///
-/// If there is no such arm.
-///
-/// # Panics
-///
-/// If the counting allocator is not installed.
-pub fn kept_bytes(kept: Kept, arm: &str, entries: u64) -> Result<BytesFigure> {
-    match kept {
-        Kept::Pairs => held(arm, entries, || loras::filled(arm, entries)),
-        Kept::Sessions => {
-            let ids = sessions::ids(entries);
-            held(arm, entries, || sessions::filled(arm, &ids))
-        }
-        Kept::Streams => held(arm, entries, || streams::filled(arm, entries)),
-        Kept::Workers => held(arm, entries, || routers::filled(arm, entries)),
-    }
-}
-
-/// What is held by what `fill` makes.
-fn held(
-    arm: &str,
-    entries: u64,
-    fill: impl FnOnce() -> Option<Box<dyn Any>>,
-) -> Result<BytesFigure> {
-    let before = thread_counts();
-    let filled = fill().with_context(|| format!("there is no arm {arm}"))?;
-    let held = (thread_counts() - before).live_bytes();
-    drop(filled);
-    Ok(BytesFigure {
-        arm: arm.to_owned(),
-        entries,
-        state: MapState::Filled,
-        bytes: u64::try_from(held).context("more was freed than allocated")?,
-    })
+    states.iter().map(figure).collect()
 }
 
 /// Requests of the fullest shard over the mean, on DashMap as it comes here: the median of some routers, whose hashers are
@@ -176,7 +156,7 @@ fn tracker(arm: &str) -> Result<Box<dyn Tracker>> {
         "scc" => router(SccPhases::new()),
         "rwlock" => router(RwLockPhases::new()),
         "reference" => Box::new(ReferencePhases::new(config())),
-        _ => bail!("no map is called {arm}"),
+        _ => bail!("no design is called {arm}"),
     })
 }
 
@@ -184,31 +164,26 @@ fn router<M: PhaseMap + 'static>(map: M) -> Box<dyn Tracker> {
     Box::new(PhaseRouter::with_map(config(), map).expect("a valid configuration"))
 }
 
-/// How often one thread of an arm asks for memory in so many operations, after as many to warm up. Growing a block counts,
+/// How often an arm's one thread asks for memory in so many operations, after as many to warm up. Growing a block counts,
 /// too. Rounds are not cut short, so it may be a few more.
 ///
 /// # Errors
 ///
-/// If the scenario has no such arm, or has more threads than one.
+/// If there is no such arm, or its scenario has more threads than one.
 ///
 /// # Panics
 ///
 /// If the counting allocator is not installed.
-pub fn allocations(
-    scenario: &Scenario,
-    arm: &str,
-    seed: u64,
-    ops: u64,
-) -> Result<AllocationFigure> {
-    let mut shares = scenario.shares(arm, seed)?;
+pub fn allocations(named: &Named, ops: u64) -> Result<AllocationFigure> {
+    let mut shares = named.shares()?;
     let [share] = &mut shares[..] else {
-        bail!("{} has more threads than one", scenario.name);
+        bail!("{} has more threads than one", named.scenario);
     };
     work(&mut **share, ops);
     let (ops, counts) = measure(|| work(&mut **share, ops));
     Ok(AllocationFigure {
-        scenario: scenario.name.clone(),
-        arm: arm.to_owned(),
+        scenario: named.scenario.clone(),
+        arm: named.arm.clone(),
         ops,
         allocations: counts.allocations + counts.reallocations,
     })
@@ -220,4 +195,13 @@ fn work(share: &mut dyn Share, at_least: u64) -> u64 {
         ops += share.round();
     }
     ops
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shards_are_a_little_uneven() {
+        let skew = super::shard_skew(1_024).unwrap();
+        assert!((1.0..3.0).contains(&skew), "{skew}");
+    }
 }

@@ -7,8 +7,8 @@
 //! runs the processes, block by block. Each scenario checks what its arms answer while it is measured: so a benchmark is
 //! also a test, and no work can be optimised away.
 //!
-//! Beside the timings stand [`figures`] that no neighbour disturbs, taken by the binary `bench-figures`, and [`latency`]
-//! under a load that does not wait.
+//! Beside the timings stand [`figures`] that no neighbour disturbs, taken by the binary `bench-figures`, and the [`travel`] of
+//! a cache line, on which the timings depend.
 //!
 //! The [`serving_loop`] is the whole: five crates in one gateway, over real connections.
 #![forbid(unsafe_code)]
@@ -19,7 +19,6 @@ pub mod catalogue;
 mod changes;
 pub mod decode_step;
 pub mod figures;
-pub mod latency;
 mod loras;
 pub mod measure;
 mod phase_scenarios;
@@ -29,6 +28,7 @@ pub mod scenario;
 pub mod serving_loop;
 pub mod sessions;
 mod streams;
+pub mod travel;
 
 /// The request that docs/architecture.md follows through the house, run as a doc test.
 #[cfg(doctest)]

@@ -76,10 +76,6 @@ fn compact(number: &str, text: &str) -> Result<String, ReadError> {
     results
         .runs
         .retain(|run| run.adr.as_deref() == Some(number));
-    let runs = &results.runs;
-    results
-        .latency
-        .retain(|curve| runs.iter().any(|run| run.scenario == curve.scenario));
     Ok(results.to_json()? + "\n")
 }
 

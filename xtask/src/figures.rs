@@ -2,32 +2,26 @@
 //!
 //! # Design
 //!
-//! The figures are those that `cargo xtask bench` counts ([`crate::bench::figures`]), of each operation on each map, on one
-//! thread. `benches/baseline.json` keeps them, with the toolchain and the processor that they are of: another compiler makes
-//! other instructions, and the C library chooses its `memcpy` by the processor.
+//! The figures are those that `cargo xtask bench --full` counts, too ([`crate::bench::counts`]). `benches/baseline.json` keeps
+//! them, with the toolchain and the processor that they are of: another compiler makes other instructions, and the C library
+//! chooses its `memcpy` by the processor. They are counted on two cores, since DashMap has shards by the core.
 //!
 //! # Why
 //!
-//! Wall-clock time on a shared machine cannot hold a limit of some per cent; counts can, if the same is counted each time. So
-//! what is counted is built with `--cfg inflight_fixed_seeds`, which seeds all hashers alike, and runs on two cores, since
-//! DashMap has shards by the core. With seeds at random a figure on papaya moved by 28 % between five runs; pinned, those of
-//! `stream-life` moved by up to 0.6 % (a stream's id is random still), and the others not at all.
-//!
-//! The compiler is free to inline otherwise in what is built so: `handle` has 108 instructions here and 79 in the binary that
-//! is timed. These figures are to be compared with each other, from one revision to the next.
-//!
-//! A change for the better is to be blessed, too: else the next one for the worse would hide in it.
+//! Wall-clock time on a shared machine cannot hold a limit of some per cent; counts can, if the same is counted each time. A
+//! change for the better is to be blessed, too: else the next one for the worse would hide in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::{env, fs, thread};
 
 use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
-use verdict::schema::{BytesFigure, MapState, Role};
+use verdict::schema::{MapState, Role};
 
-use crate::bench::figures::{Programs, each};
+use crate::bench::counts::{Counter, OPS, each};
 use crate::bench::machine;
 use crate::flags;
 use crate::workspace::Workspace;
@@ -51,39 +45,32 @@ const HOT: [&str; 11] = [
 ];
 /// The rejected baseline, which users may choose all the same.
 const RWLOCK: &str = "rwlock";
-/// What is weighed: the requests of `phase-state`, when they have come and when as many have gone, and what the other crates
-/// keep, on each of these, so many of them.
-const REQUESTS: &str = "requests";
-const CHURNED_REQUESTS: &str = "requests after churn";
-const KEPT: [&str; 4] = ["pairs", "sessions", "streams", "workers"];
+/// What is weighed on each of these maps, so many of it.
+const KEPT: [&str; 5] = ["requests", "pairs", "sessions", "streams", "workers"];
+const CHURNED: &str = "requests after churn";
 const MAPS: [&str; 4] = ["dashmap", "papaya", "scc", RWLOCK];
 const ENTRIES: u64 = 10_000;
-/// Operations that allocations are counted over: with five decimals, one more in all of them is seen.
-const OPS: u64 = 100_000;
-const SEED: u64 = 1;
-/// What runs at a time, and the cores that it believes there are.
 const CORES: usize = 2;
 
-/// By how much figures may move, as shares of what they were. Random ids alone move the allocations of `stream-life` on papaya,
-/// by 0.1 %: where nothing is allocated, nothing may be.
-const ALLOCATIONS: f64 = 0.002;
-const BYTES: f64 = 0.01;
-const INSTRUCTIONS: f64 = 0.02;
+/// What is counted, and by how much it may move, as a share of what it was. Random ids alone move the allocations of
+/// `stream-life` on papaya, by 0.1 %: where nothing is allocated, nothing may be.
+const KINDS: [(&str, f64); 3] = [
+    ("allocations_per_operation", 0.002),
+    ("bytes_per_entry", 0.01),
+    (INSTRUCTIONS, 0.02),
+];
+const INSTRUCTIONS: &str = "instructions_per_operation";
 
-/// By scenario and arm.
+/// By what costs it, and the arm.
 type Figures = BTreeMap<String, BTreeMap<String, f64>>;
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Baseline {
     toolchain: String,
     processor: String,
-    #[serde(default)]
-    allocations_per_operation: Figures,
-    #[serde(default)]
-    bytes_per_entry: Figures,
-    #[serde(default)]
-    instructions_per_operation: Figures,
+    /// By the names in [`KINDS`].
+    #[serde(flatten)]
+    kinds: BTreeMap<String, Figures>,
 }
 
 impl Baseline {
@@ -95,6 +82,13 @@ impl Baseline {
             processor: machine.model,
             ..Self::default()
         }
+    }
+
+    /// To so many parts of one: enough to see a change, and little enough to read.
+    fn put(&mut self, kind: &str, what: &str, arm: &str, figure: f64, parts: f64) {
+        let figures = self.kinds.entry(kind.to_owned()).or_default();
+        let arms = figures.entry(what.to_owned()).or_default();
+        arms.insert(arm.to_owned(), (figure * parts).round() / parts);
     }
 
     /// Why figures of `other` are no measure for these.
@@ -124,21 +118,14 @@ pub(crate) fn run(workspace: &Workspace, flags: &flags::Figures) -> Result<bool>
         }
         before
     };
-    let programs =
-        Programs::build_with_fixed_seeds(&workspace.root, &workspace.counted_target_dir)?;
+    let counter = Counter::build(workspace)?;
     if !run_on_two_cores() {
         println!("not compared: there are not {CORES} cores, by which DashMap has its shards");
         return Ok(true);
     }
-
-    let jobs = jobs(&programs)?;
+    let counts_instructions = Counter::counts_instructions();
     let mut now = here;
-    now.allocations_per_operation = allocations(&programs, &jobs)?;
-    now.bytes_per_entry = bytes(&programs)?;
-    let counts_instructions = Programs::can_count_instructions();
-    if counts_instructions {
-        now.instructions_per_operation = instructions(&programs, &jobs)?;
-    }
+    count(&counter, counts_instructions, &mut now)?;
 
     if flags.bless {
         if !counts_instructions {
@@ -149,7 +136,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &flags::Figures) -> Result<bool>
         println!("written: {PATH}");
         return Ok(true);
     }
-    let moved = all_moved(&before, &now, counts_instructions);
+    let moved = moved(&before, &now, counts_instructions);
     for sentence in &moved {
         println!("{sentence}");
     }
@@ -181,9 +168,9 @@ fn run_on_two_cores() -> bool {
         && thread::available_parallelism().is_ok_and(|cores| cores.get() == CORES)
 }
 
-/// Each hot path, with each map that it can be on.
-fn jobs(programs: &Programs) -> Result<Vec<(String, String)>> {
-    let scenarios = programs.scenarios()?;
+/// Each hot path, with each map that it can be on, and what maps hold.
+fn count(counter: &Counter, counts_instructions: bool, now: &mut Baseline) -> Result<()> {
+    let scenarios = counter.scenarios()?;
     let mut jobs = Vec::new();
     for name in HOT {
         let scenario = scenarios.iter().find(|each| each.name == name);
@@ -191,154 +178,124 @@ fn jobs(programs: &Programs) -> Result<Vec<(String, String)>> {
         let arms = scenario.arms.iter().filter(|arm| {
             matches!(arm.role, Role::Incumbent | Role::Candidate) || arm.name == RWLOCK
         });
-        jobs.extend(arms.map(|arm| (name.to_owned(), arm.name.clone())));
+        jobs.extend(arms.map(|arm| (name, arm.name.as_str())));
     }
-    Ok(jobs)
-}
-
-fn allocations(programs: &Programs, jobs: &[(String, String)]) -> Result<Figures> {
-    gathered(jobs, |scenario, arm| {
-        let counted = programs.allocations(scenario, arm, SEED, OPS)?;
-        Ok(rounded(
-            counted.allocations as f64 / counted.ops as f64,
+    // Ctrl-C ends this process.
+    let never = AtomicBool::new(false);
+    let allocations = |(what, arm): &(&str, &str)| counter.allocations(what, arm, OPS);
+    for counted in each(&jobs, &never, allocations) {
+        let counted = counted?;
+        let figure = counted.allocations as f64 / counted.ops as f64;
+        now.put(
+            KINDS[0].0,
+            &counted.scenario,
+            &counted.arm,
+            figure,
             100_000.0,
-        ))
-    })
-}
-
-fn instructions(programs: &Programs, jobs: &[(String, String)]) -> Result<Figures> {
-    gathered(jobs, |scenario, arm| {
-        Ok(rounded(programs.instructions(scenario, arm, SEED)?, 100.0))
-    })
-}
-
-fn bytes(programs: &Programs) -> Result<Figures> {
-    let mut figures = Figures::new();
-    let mut weighed = |what: &str, figure: &BytesFigure| {
-        let per_entry = figure.bytes as f64 / ENTRIES as f64;
-        let arms: &mut BTreeMap<_, _> = figures.entry(what.to_owned()).or_default();
-        arms.insert(figure.arm.clone(), rounded(per_entry, 100.0));
-    };
-    for arm in MAPS {
-        for figure in programs.bytes(arm, ENTRIES)? {
-            match figure.state {
-                MapState::Filled => weighed(REQUESTS, &figure),
-                MapState::AfterChurn => weighed(CHURNED_REQUESTS, &figure),
-                // What is left by then is of no entry.
-                MapState::AfterDrain => {}
-            }
-        }
-        for kept in KEPT {
-            weighed(kept, &programs.kept_bytes(kept, arm, ENTRIES)?);
-        }
+        );
     }
-    Ok(figures)
-}
-
-/// Enough to see a change, and little enough to read.
-fn rounded(figure: f64, parts: f64) -> f64 {
-    (figure * parts).round() / parts
-}
-
-fn gathered(
-    jobs: &[(String, String)],
-    count: impl Fn(&str, &str) -> Result<f64> + Sync,
-) -> Result<Figures> {
-    let counted = each(jobs, CORES, |(scenario, arm)| count(scenario, arm));
-    let mut figures = Figures::new();
-    for ((scenario, arm), figure) in jobs.iter().zip(counted) {
-        let arms = figures.entry(scenario.clone()).or_default();
-        arms.insert(arm.clone(), figure?);
-    }
-    Ok(figures)
-}
-
-fn all_moved(before: &Baseline, now: &Baseline, with_instructions: bool) -> Vec<String> {
-    let always = [
-        (
-            "allocations per operation",
-            ALLOCATIONS,
-            &before.allocations_per_operation,
-            &now.allocations_per_operation,
-        ),
-        (
-            "bytes per entry",
-            BYTES,
-            &before.bytes_per_entry,
-            &now.bytes_per_entry,
-        ),
-    ];
-    let instructions = with_instructions.then_some((
-        "instructions per operation",
-        INSTRUCTIONS,
-        &before.instructions_per_operation,
-        &now.instructions_per_operation,
-    ));
-    always
-        .into_iter()
-        .chain(instructions)
-        .flat_map(|(what, tolerance, before, now)| moved(what, tolerance, before, now))
-        .collect()
-}
-
-/// A sentence on each figure that moved by more than this share of what it was, came, or went.
-fn moved(what: &str, tolerance: f64, before: &Figures, now: &Figures) -> Vec<String> {
-    let names = |figures: &Figures| -> BTreeSet<(String, String)> {
-        let each = figures.iter().flat_map(|(scenario, arms)| {
-            arms.keys().map(move |arm| (scenario.clone(), arm.clone()))
-        });
-        each.collect()
-    };
-    let figure = |figures: &Figures, (scenario, arm): &(String, String)| {
-        figures.get(scenario)?.get(arm).copied()
-    };
-    let sentence = |name: &(String, String)| {
-        let told = match (figure(before, name), figure(now, name)) {
-            (Some(old), Some(new)) if (new - old).abs() > tolerance * old => {
-                let share = if old == 0.0 {
-                    "from nothing".to_owned()
-                } else {
-                    format!("{:+.1} %", (new / old - 1.0) * 100.0)
+    for kept in KEPT {
+        for arm in MAPS {
+            for counted in counter.bytes(kept, arm, ENTRIES)? {
+                let what = match counted.state {
+                    MapState::Filled => kept,
+                    MapState::AfterChurn => CHURNED,
+                    // What is left by then is of no entry.
+                    MapState::AfterDrain => continue,
                 };
-                format!("{old} -> {new} ({share})")
+                let figure = counted.bytes as f64 / ENTRIES as f64;
+                now.put(KINDS[1].0, what, arm, figure, 100.0);
             }
-            (Some(old), None) => format!("{old} -> no longer counted"),
-            (None, Some(new)) => format!("not in the baseline -> {new}"),
-            _ => return None,
+        }
+    }
+    if counts_instructions {
+        let instructions = |(what, arm): &(&str, &str)| counter.instructions(what, arm);
+        for counted in each(&jobs, &never, instructions) {
+            let counted = counted?;
+            now.put(
+                INSTRUCTIONS,
+                &counted.scenario,
+                &counted.arm,
+                counted.per_op,
+                100.0,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A sentence on each figure that moved by more than it may, came, or went.
+fn moved(before: &Baseline, now: &Baseline, counts_instructions: bool) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (kind, tolerance) in KINDS {
+        if kind == INSTRUCTIONS && !counts_instructions {
+            continue;
+        }
+        let figures = |of: &Baseline| -> BTreeMap<(String, String), f64> {
+            let all = of.kinds.get(kind).into_iter().flatten();
+            let each = |(what, arms): (&String, &BTreeMap<String, f64>)| {
+                let what = what.clone();
+                let arms = arms.clone().into_iter();
+                arms.map(move |(arm, figure)| ((what.clone(), arm), figure))
+                    .collect::<Vec<_>>()
+            };
+            all.flat_map(each).collect()
         };
-        Some(format!("{what}, {} on {}: {told}", name.0, name.1))
-    };
-    names(before)
-        .union(&names(now))
-        .filter_map(sentence)
-        .collect()
+        let (before, now) = (figures(before), figures(now));
+        let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+        for name in names {
+            let told = match (before.get(name), now.get(name)) {
+                (Some(old), Some(new)) if (new - old).abs() > tolerance * old => {
+                    let share = if *old == 0.0 {
+                        "from nothing".to_owned()
+                    } else {
+                        format!("{:+.1} %", (new / old - 1.0) * 100.0)
+                    };
+                    format!("{old} -> {new} ({share})")
+                }
+                (Some(old), None) => format!("{old} -> no longer counted"),
+                (None, Some(new)) => format!("not in the baseline -> {new}"),
+                _ => continue,
+            };
+            let kind = kind.replace('_', " ");
+            sentences.push(format!("{kind}, {} on {}: {told}", name.0, name.1));
+        }
+    }
+    sentences
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn figures(of: &[(&str, f64)]) -> Figures {
-        let arms = of.iter().map(|(arm, figure)| ((*arm).to_owned(), *figure));
-        Figures::from([("on-token".to_owned(), arms.collect())])
+    fn baseline(kind: &str, figures: &[(&str, f64)]) -> Baseline {
+        let mut baseline = Baseline::default();
+        for (arm, figure) in figures {
+            baseline.put(kind, "on-token", arm, *figure, 100_000.0);
+        }
+        baseline
     }
 
     #[test]
     fn what_moved_is_told_and_what_stayed_is_not() {
-        let before = figures(&[
+        let before = [
             ("dashmap", 200.0),
             ("papaya", 200.0),
             ("scc", 200.0),
             ("old", 1.0),
-        ]);
-        let now = figures(&[
+        ];
+        let now = [
             ("dashmap", 203.9),
             ("papaya", 204.2),
             ("scc", 150.0),
             ("new", 2.0),
-        ]);
+        ];
+        let (before, now) = (
+            baseline(INSTRUCTIONS, &before),
+            baseline(INSTRUCTIONS, &now),
+        );
         assert_eq!(
-            moved("instructions per operation", INSTRUCTIONS, &before, &now),
+            moved(&before, &now, true),
             [
                 "instructions per operation, on-token on new: not in the baseline -> 2",
                 "instructions per operation, on-token on old: 1 -> no longer counted",
@@ -346,34 +303,17 @@ mod tests {
                 "instructions per operation, on-token on scc: 200 -> 150 (-25.0 %)",
             ]
         );
+        assert!(moved(&before, &now, false).is_empty());
     }
 
     #[test]
     fn where_nothing_was_allocated_one_is_one_too_many() {
-        let (before, now) = (
-            figures(&[("dashmap", 0.0)]),
-            figures(&[("dashmap", 0.00001)]),
-        );
+        let of = |figure| baseline(KINDS[0].0, &[("dashmap", figure)]);
         assert_eq!(
-            moved("allocations per operation", ALLOCATIONS, &before, &now),
+            moved(&of(0.0), &of(0.00001), false),
             ["allocations per operation, on-token on dashmap: 0 -> 0.00001 (from nothing)"]
         );
-        assert!(moved("allocations per operation", ALLOCATIONS, &now, &now).is_empty());
-    }
-
-    #[test]
-    fn without_valgrind_the_rest_is_compared() {
-        let before = Baseline {
-            bytes_per_entry: figures(&[("scc", 100.0)]),
-            instructions_per_operation: figures(&[("scc", 100.0)]),
-            ..Baseline::default()
-        };
-        let now = Baseline {
-            bytes_per_entry: figures(&[("scc", 102.0)]),
-            ..Baseline::default()
-        };
-        assert_eq!(all_moved(&before, &now, false).len(), 1);
-        assert_eq!(all_moved(&before, &now, true).len(), 2);
+        assert!(moved(&of(0.00001), &of(0.00001), true).is_empty());
     }
 
     #[test]
@@ -396,14 +336,11 @@ mod tests {
     fn the_baseline_has_every_hot_path() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let baseline = read(&root.join(PATH)).unwrap();
-        for figures in [
-            &baseline.allocations_per_operation,
-            &baseline.instructions_per_operation,
-        ] {
-            assert!(figures.keys().map(String::as_str).eq(BTreeSet::from(HOT)));
-        }
-        let weighed = BTreeSet::from([REQUESTS, CHURNED_REQUESTS].map(str::to_owned));
-        let weighed = &weighed | &KEPT.map(str::to_owned).into();
-        assert!(baseline.bytes_per_entry.keys().eq(&weighed));
+        let names = |kind: &str| baseline.kinds[kind].keys().map(String::as_str).collect();
+        assert_eq!(BTreeSet::from(HOT), names(KINDS[0].0));
+        assert_eq!(BTreeSet::from(HOT), names(INSTRUCTIONS));
+        let weighed = KEPT.into_iter().chain([CHURNED]).collect();
+        assert_eq!(names(KINDS[1].0), weighed);
+        assert_eq!(baseline.kinds.len(), KINDS.len());
     }
 }

@@ -56,8 +56,8 @@ pub(crate) struct Loom {
 
 /// Count what the hot paths cost on every map, and fail where a figure is not as in `benches/baseline.json`.
 ///
-/// Instructions may move by 2 %, bytes by 1 %, allocations by 0.2 %, which ids at random take. On another toolchain or processor than the baseline's
-/// nothing is compared, and it says so.
+/// Instructions may move by 2 %, bytes by 1 %, allocations by 0.2 %, which ids at random take. On another toolchain or
+/// processor than the baseline's nothing is compared, and it says so.
 #[derive(Debug, Args)]
 pub(crate) struct Figures {
     /// Write what was counted as the new baseline.
@@ -67,8 +67,8 @@ pub(crate) struct Figures {
 
 /// Compare the map backends on the workloads of the crates, and answer each decision record.
 ///
-/// A pass of a scenario takes about a minute and a half. Where the answer is still open, a pass is extended, and what was
-/// found is confirmed by a second one; either is announced. Writes `results.json`, `verdict.md` and `report.html`.
+/// A verdict is printed as soon as it is settled, which more measuring would not change; a record takes 90 s at most. Writes
+/// `results.json`, `verdict.md` and `report.html`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Only records about this crate; may be given repeatedly.
@@ -87,17 +87,22 @@ pub(crate) struct Bench {
     #[arg(long, conflicts_with = "full")]
     pub(crate) quick: bool,
 
-    /// Every scenario, each of which varies one factor.
+    /// Every scenario, each of which varies one factor; and count bytes, allocations and instructions.
     #[arg(long)]
     pub(crate) full: bool,
 
-    /// Seeds the order of the arms, their tokens, and the bootstrap.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    /// Seeds the order of the arms, their tokens and the order of the builds; 1 if it is left away.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 
-    /// Go on with what an interrupted run left in the output folder.
+    /// Go on with what a run left in the output folder: one that was interrupted, or whose answers are open.
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// The cores to pin threads to, such as 0,1. By default all; or, where cache lines travel much farther between some, a
+    /// near pair and a far one in turn.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    pub(crate) cores: Vec<u32>,
 
     /// Where to write.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]

@@ -3,14 +3,13 @@
 
 use std::io;
 
-use anyhow::Result;
-use benches::catalogue;
-use benches::latency;
-use benches::measure::Measuring;
+use anyhow::{Context, Result};
+use benches::catalogue::{self, Named};
 use benches::scenario::Shares;
+use benches::{figures, measure, travel};
 use clap::{Parser, Subcommand};
 
-/// What a worker says once its arm is built.
+/// What a process says once it waits for turns.
 const READY: &str = "ready";
 
 /// Measures one arm of one scenario; started by `cargo xtask bench`.
@@ -24,61 +23,26 @@ struct Flags {
 enum Task {
     /// Prints the scenarios as JSON.
     List {
-        /// For a machine with so many cores.
+        /// For so many cores.
         #[arg(long)]
-        cores: u32,
+        cores: usize,
     },
     /// Measures one arm: says that it is ready, and then prints a slice as a line of JSON for each line that it reads.
     Measure {
-        /// The scenario's name.
-        #[arg(long)]
-        scenario: String,
-        /// The arm's name.
-        #[arg(long)]
-        arm: String,
-        /// For a machine with so many cores.
-        #[arg(long)]
-        cores: u32,
-        /// Seeds the keys and tokens.
-        #[arg(long)]
-        seed: u64,
+        #[command(flatten)]
+        named: Named,
         /// Slows the arm down by this share of its time, whatever its role.
         #[arg(long)]
         planted: Option<f64>,
     },
-    /// Measures the latency of one arm's rounds under an open loop, and prints some percentiles as a line of JSON.
-    Latency {
-        /// The scenario's name.
-        #[arg(long)]
-        scenario: String,
-        /// The arm's name.
-        #[arg(long)]
-        arm: String,
-        /// For a machine with so many cores.
-        #[arg(long)]
-        cores: u32,
-        /// Seeds the keys and tokens.
-        #[arg(long)]
-        seed: u64,
-        /// Operations a second, over all threads.
-        #[arg(long)]
-        rate: f64,
-    },
+    /// Probes line travel: says that it is ready, and then prints the nanoseconds between two cores for each line that
+    /// names two, such as `0 1`.
+    Travel,
     /// Warms up, then runs `counted_rounds`, for a simulator that is told to count in the function of that name alone; prints
     /// how many operations they were.
     Count {
-        /// The scenario's name.
-        #[arg(long)]
-        scenario: String,
-        /// The arm's name.
-        #[arg(long)]
-        arm: String,
-        /// For a machine with so many cores.
-        #[arg(long)]
-        cores: u32,
-        /// Seeds the keys and tokens.
-        #[arg(long)]
-        seed: u64,
+        #[command(flatten)]
+        named: Named,
         /// Rounds of each thread's share before counting.
         #[arg(long)]
         warm_up: u64,
@@ -86,58 +50,54 @@ enum Task {
         #[arg(long)]
         rounds: u64,
     },
+    /// How uneven DashMap's shards are with so many requests.
+    Skew {
+        /// The requests to track.
+        #[arg(long)]
+        entries: u64,
+    },
     /// Runs a few rounds of every arm of a scenario, which check what they did, without timing.
     Test {
         /// The scenario's name.
         #[arg(long)]
         scenario: String,
-        /// For a machine with so many cores.
+        /// For so many cores.
         #[arg(long)]
-        cores: u32,
+        cores: usize,
     },
 }
 
 fn main() -> Result<()> {
     match Flags::parse().task {
-        Task::List { cores } => println!("{}", serde_json::to_string(&catalogue::all(cores))?),
-        Task::Measure {
-            scenario,
-            arm,
-            cores,
-            seed,
-            planted,
-        } => {
-            let scenario = catalogue::find(&scenario, cores)?;
-            let shares = scenario.shares(&arm, seed)?;
-            let mut arm = Measuring::new(shares, planted.or(scenario.planted(&arm)));
+        Task::List { cores } => println!("{}", serde_json::json!(catalogue::all(cores))),
+        Task::Measure { named, planted } => {
+            let planted = planted.or(named.scenario()?.planted(&named.arm));
+            let shares = named.shares()?;
             println!("{READY}");
-            for turn in io::stdin().lines() {
-                turn?;
-                println!("{}", serde_json::to_string(&arm.slice())?);
+            let turns = io::stdin().lines().map_while(io::Result::ok);
+            measure::measure(shares, planted, &named.cores, turns, |slice| {
+                println!("{}", serde_json::json!(slice));
+            });
+        }
+        Task::Travel => {
+            println!("{READY}");
+            for line in io::stdin().lines() {
+                let line = line?;
+                let (here, there) = line.split_once(' ').context("two cores, such as `0 1`")?;
+                println!("{:.2}", travel::probe(here.parse()?, there.parse()?));
             }
         }
-        Task::Latency {
-            scenario,
-            arm,
-            cores,
-            seed,
-            rate,
-        } => {
-            let shares = catalogue::find(&scenario, cores)?.shares(&arm, seed)?;
-            let latencies = latency::latencies(shares, rate)?;
-            println!("{}", serde_json::to_string(&latencies)?);
-        }
         Task::Count {
-            scenario,
-            arm,
-            cores,
-            seed,
+            named,
             warm_up,
             rounds,
         } => {
-            let mut shares = catalogue::find(&scenario, cores)?.shares(&arm, seed)?;
+            let mut shares = named.shares()?;
             work(&mut shares, warm_up);
             println!("{}", counted_rounds(&mut shares, rounds));
+        }
+        Task::Skew { entries } => {
+            println!("{}", serde_json::json!(figures::shard_skew(entries)));
         }
         Task::Test { scenario, cores } => {
             let scenario = catalogue::find(&scenario, cores)?;

@@ -5,26 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use verdict::schema::Gauges;
+use verdict::schema::{Arm, Gauges, Role};
 use verdict::{Known, Record, lock_versions};
 
-use crate::bench::worker::Worker;
+use crate::bench::worker::Scenario;
 use crate::flags::Bench;
 
 /// The records that a run is to answer.
-pub(crate) fn load(root: &Path, worker: &Worker, flags: &Bench) -> Result<Vec<Record>> {
-    let scenarios: Vec<&str> = worker
-        .scenarios()
-        .iter()
-        .map(|each| each.name.as_str())
-        .collect();
-    let mut arms: Vec<&str> = worker
-        .scenarios()
-        .iter()
-        .flat_map(|each| each.arms.iter().map(|arm| arm.name.as_str()))
-        .collect();
-    arms.sort_unstable();
-    arms.dedup();
+pub(crate) fn load(root: &Path, scenarios: &[Scenario], flags: &Bench) -> Result<Vec<Record>> {
+    let arms = scenarios.iter().flat_map(|each| &each.arms);
+    let arms: Vec<&str> = arms.map(|arm| arm.name.as_str()).collect();
+    let scenarios: Vec<&str> = scenarios.iter().map(|each| each.name.as_str()).collect();
 
     let mut paths: Vec<_> = fs::read_dir(root.join("adr"))
         .context("cannot read adr/, where the decision records are")?
@@ -48,29 +39,18 @@ pub(crate) fn load(root: &Path, worker: &Worker, flags: &Bench) -> Result<Vec<Re
             },
         )?);
     }
+    let named = |name: &str| flags.scenario.iter().any(|each| each == name);
     records.retain(|record| {
-        flags
-            .adr
-            .as_ref()
-            .is_none_or(|number| *number == record.number)
-    });
-    records.retain(|record| {
-        flags.crates.is_empty() || flags.crates.iter().any(|name| is_about(record, name))
+        flags.adr.as_ref().is_none_or(|number| *number == record.number)
+            && (flags.crates.is_empty() || flags.crates.iter().any(|name| is_about(record, name)))
+            // A record is answered by its gating scenarios alone.
+            && (flags.scenario.is_empty() || record.gating().into_iter().all(named))
     });
     if let Some(number) = &flags.adr {
         ensure!(
             !records.is_empty(),
             "no record {number} has criteria: adr/{number}-criteria.toml"
         );
-    }
-    if !flags.scenario.is_empty() {
-        // A record is answered by its gating scenarios alone.
-        records.retain(|record| {
-            record
-                .gating()
-                .iter()
-                .all(|name| flags.scenario.iter().any(|named| named == name))
-        });
     }
     Ok(records)
 }
@@ -102,9 +82,23 @@ fn default_shards() -> Option<u64> {
     Some((cores * 4).next_power_of_two())
 }
 
-fn versions(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
-    let text = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
-    Ok(lock_versions(&text)?)
+/// Where a gauge has reached a record's ceiling, the incumbent with more shards is one of the record's candidates.
+pub(crate) fn add_more_shards(records: &mut [Record], scenarios: &mut [Scenario], gauges: &Gauges) {
+    for record in records {
+        let Some(name) = record.add_more_shards(gauges) else {
+            continue;
+        };
+        println!(
+            "{}: the gauge has reached the ceiling, so {name} is a candidate",
+            record.number
+        );
+        let gating = record.gating();
+        for scenario in scenarios.iter_mut() {
+            if gating.contains(&scenario.name.as_str()) {
+                scenario.arms.push(Arm::new(&name, Role::Candidate));
+            }
+        }
+    }
 }
 
 /// The versions of what is compared.
@@ -118,7 +112,8 @@ pub(crate) fn measured_versions(root: &Path) -> Result<BTreeMap<String, String>>
         "seize",
         "sdd",
     ];
-    let all = versions(root)?;
+    let text = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let all = lock_versions(&text)?;
     Ok(measured
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), all.get(name)?.join(", "))))

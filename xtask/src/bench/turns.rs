@@ -10,53 +10,106 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use verdict::schema::Slice;
-use wait_timeout::ChildExt;
+use verdict::schema::{Role, Slice};
 
-/// The slices of each process.
-const SLICES: usize = 40;
+/// Rounds that are thrown away: branch predictors, lazily made tables, a first churn.
+const WARM_UP: usize = 3;
+/// Rounds of a block where the machine is quiet, and where it is not.
+const FEWEST: usize = 10;
+const MOST: usize = 24;
+/// The turns that each arm that decides should have in common with the incumbent, clean ones of both. More rounds are asked
+/// for by what was clean, never by what was fast, so that they favour nobody.
+const IN_COMMON: usize = 8;
 /// Many times what a process takes to be ready, or for a turn.
 const HUNG: Duration = Duration::from_secs(20);
 
-/// One of the processes.
+/// A process that answers each line with a line.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
 }
 
-/// Gives every process its turns, round after round in the same order, and answers with the slices of each: in the order of
-/// `processes`, each of which may have failed to start. `None` if it was stopped.
-pub(crate) fn taken(
-    processes: Vec<Result<Turns>>,
-    order: &[usize],
-    stopped: &impl Fn() -> bool,
-) -> Option<Vec<Result<Vec<Slice>>>> {
-    let mut taken: Vec<(Result<Turns>, Vec<Slice>)> = processes
-        .into_iter()
-        .map(|process| (process.and_then(Turns::ready), Vec::new()))
-        .collect();
-    for _ in 0..SLICES {
-        for &arm in order {
-            if stopped() {
-                return None;
-            }
-            let (process, slices) = &mut taken[arm];
-            if let Ok(running) = process {
-                match running.slice() {
-                    Ok(slice) => slices.push(slice),
-                    Err(error) => *process = Err(error),
-                }
-            }
-        }
-    }
-    let slices = taken
-        .into_iter()
-        .map(|(process, slices)| process.map(|_| slices));
-    Some(slices.collect())
+/// An arm of a block: what it is there for, and its process, which may have failed to start, or since.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pub(crate) role: Role,
+    pub(crate) process: Result<Process>,
+    pub(crate) slices: Vec<Slice>,
 }
 
 impl Turns {
+    pub(crate) fn new(role: Role, process: Result<Process>) -> Self {
+        Self {
+            role,
+            process,
+            slices: Vec::new(),
+        }
+    }
+
+    fn take(&mut self) {
+        if let Ok(process) = &mut self.process {
+            match process.slice() {
+                Ok(slice) => self.slices.push(slice),
+                Err(error) => self.process = Err(error),
+            }
+        }
+    }
+}
+
+/// Gives every arm its turns, round after round in the same order, and `between` its own before, between and after the
+/// rounds. Says whether it was left to end.
+pub(crate) fn take(
+    arms: &mut [Turns],
+    order: &[usize],
+    crowded: bool,
+    mut between: impl FnMut() -> Result<()>,
+    stopped: impl Fn() -> bool,
+) -> Result<bool> {
+    for arm in &mut *arms {
+        // One after the other, while all get ready at once.
+        arm.process = std::mem::replace(&mut arm.process, Err(anyhow!("not ready")))
+            .and_then(|mut process| process.line().map(|_| process));
+    }
+    for round in 0..WARM_UP + MOST {
+        if round == WARM_UP {
+            arms.iter_mut().for_each(|arm| arm.slices.clear());
+        }
+        if round >= WARM_UP {
+            between()?;
+        }
+        if round >= WARM_UP + FEWEST && is_enough(arms, crowded) {
+            return Ok(true);
+        }
+        for &arm in order {
+            if stopped() {
+                return Ok(false);
+            }
+            arms[arm].take();
+        }
+    }
+    between()?;
+    Ok(true)
+}
+
+/// Whether more rounds would add nothing: every arm that decides has its turns in common with the incumbent, or one has
+/// crashed, which makes the block void.
+fn is_enough(arms: &[Turns], crowded: bool) -> bool {
+    let is_clean = |slice: &Slice| slice.is_clean(crowded);
+    let deciding = || arms.iter().filter(|arm| arm.role.decides());
+    let Some(incumbent) = arms.iter().find(|arm| arm.role == Role::Incumbent) else {
+        return true;
+    };
+    let has_enough = |arm: &Turns| {
+        let both = arm.slices.iter().zip(&incumbent.slices);
+        both.filter(|(own, other)| is_clean(own) && is_clean(other))
+            .count()
+            >= IN_COMMON
+    };
+    deciding().any(|arm| arm.process.is_err()) || deciding().all(has_enough)
+}
+
+impl Process {
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -77,19 +130,20 @@ impl Turns {
         Ok(Self { child, lines })
     }
 
-    fn ready(mut self) -> Result<Self> {
-        self.line().map(|_| self)
+    /// What it answers to a line.
+    pub(crate) fn ask(&mut self, line: &str) -> Result<String> {
+        if let Some(pipe) = &mut self.child.stdin {
+            // A process that is gone is found out by the line that does not come.
+            let _ = pipe.write_all(format!("{line}\n").as_bytes());
+        }
+        self.line()
     }
 
     fn slice(&mut self) -> Result<Slice> {
-        if let Some(pipe) = &mut self.child.stdin {
-            // A process that is gone is found out by the line that does not come.
-            let _ = pipe.write_all(b"\n");
-        }
-        serde_json::from_str(&self.line()?).context("the worker brought back no slice")
+        serde_json::from_str(&self.ask("")?).context("the worker brought back no slice")
     }
 
-    fn line(&mut self) -> Result<String> {
+    pub(crate) fn line(&mut self) -> Result<String> {
         match self.lines.recv_timeout(HUNG) {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Timeout) => {
@@ -104,16 +158,16 @@ impl Turns {
         if let Some(pipe) = &mut self.child.stderr {
             let _ = pipe.read_to_string(&mut said);
         }
-        let status = match self.child.wait_timeout(HUNG) {
-            Ok(Some(status)) => status.to_string(),
-            _ => String::from("and did not end"),
+        let status = match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
         };
         let said: Vec<&str> = said.lines().take(3).collect();
         anyhow!("the worker crashed, {status}: {}", said.join(" "))
     }
 }
 
-impl Drop for Turns {
+impl Drop for Process {
     fn drop(&mut self) {
         // It sleeps, or hangs: there is nothing that it would have to finish.
         let _ = self.child.kill();
@@ -125,44 +179,93 @@ impl Drop for Turns {
 mod tests {
     use super::*;
 
-    fn process(script: &str) -> Result<Turns> {
+    const CLEAN: &str = "[1,2,0,0]";
+    const STOLEN: &str = "[1,2,0,1]";
+
+    fn arm(role: Role, script: &str) -> Turns {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Turns::start(command)
+        Turns::new(role, Process::start(command))
     }
 
-    const SLICE: &str = "[1,2,0,0]";
+    /// Says this at the turns whose number, counted from 1 with those that warm up, is below `until`, and then that.
+    fn saying(this: &str, until: usize, that: &str) -> String {
+        format!(
+            "echo ready; n=1; while read turn; do \
+             if [ $n -lt {until} ]; then echo '{this}'; else echo '{that}'; fi; n=$((n+1)); done"
+        )
+    }
+
+    fn taken(mut arms: Vec<Turns>) -> (Vec<String>, usize) {
+        let order: Vec<usize> = (0..arms.len()).rev().collect();
+        let mut probes = 0;
+        let between = || {
+            probes += 1;
+            Ok(())
+        };
+        assert!(take(&mut arms, &order, false, between, || false).unwrap());
+        let said = arms.iter().map(|arm| match &arm.process {
+            Ok(_) => arm.slices.len().to_string(),
+            Err(error) => format!("{error:#}"),
+        });
+        (said.collect(), probes)
+    }
 
     #[test]
-    fn everybody_gets_every_turn_and_a_crash_voids_its_own_arm_alone() {
-        let willing = format!("echo ready; while read turn; do echo '{SLICE}'; done");
-        let crashing =
-            format!("echo ready; read turn; echo '{SLICE}'; read turn; echo planted >&2; exit 3");
-        let processes = vec![
-            process(&willing),
-            process(&crashing),
-            process("exit 4"),
-            process("echo ready; read turn; echo nonsense"),
-            process(&willing),
-        ];
-        let taken = taken(processes, &[4, 2, 0, 1, 3], &|| false).unwrap();
-        let said: Vec<String> = taken
-            .iter()
-            .map(|slices| match slices {
-                Ok(slices) => slices.len().to_string(),
-                Err(error) => format!("{error:#}"),
-            })
-            .collect();
-        assert_eq!(said[0], SLICES.to_string());
+    fn a_quiet_machine_needs_ten_rounds_with_a_probe_around_each() {
+        let (said, probes) = taken(vec![
+            arm(Role::Incumbent, &saying(CLEAN, 99, CLEAN)),
+            arm(Role::Candidate, &saying(CLEAN, 99, CLEAN)),
+        ]);
+        assert_eq!((said, probes), (vec!["10".to_owned(); 2], 11));
+    }
+
+    #[test]
+    fn noise_is_answered_with_more_rounds_where_it_is_of_an_arm_that_decides() {
+        let late = WARM_UP + 5;
+        let (said, _) = taken(vec![
+            arm(Role::Incumbent, &saying(CLEAN, 99, CLEAN)),
+            arm(Role::Free, &saying(STOLEN, late, CLEAN)),
+            arm(Role::Reference, &saying(STOLEN, 99, CLEAN)),
+        ]);
+        // Four dirty turns, and eight in common.
+        assert_eq!(said, vec!["12"; 3]);
+        let (said, probes) = taken(vec![
+            arm(Role::Incumbent, &saying(STOLEN, 99, CLEAN)),
+            arm(Role::Candidate, &saying(CLEAN, 99, CLEAN)),
+        ]);
+        assert_eq!((said, probes), (vec!["24".to_owned(); 2], 25));
+    }
+
+    #[test]
+    fn a_crash_is_told_of_its_own_arm_and_ends_the_block_if_the_arm_decides() {
+        let crashing = |turns: usize| {
+            format!(
+                "echo ready; for n in $(seq {turns}); do read turn; echo '{CLEAN}'; done; read turn; echo planted >&2; exit 3"
+            )
+        };
+        let willing = saying(CLEAN, 99, CLEAN);
+        let (said, _) = taken(vec![
+            arm(Role::Incumbent, &willing),
+            arm(Role::Baseline, &crashing(1)),
+            arm(Role::Reference, "exit 4"),
+            arm(Role::Swapped, "echo ready; read turn; echo nonsense"),
+        ]);
+        assert_eq!(said[0], "10");
         assert_eq!(said[1], "the worker crashed, exit status: 3: planted");
         assert_eq!(said[2], "the worker crashed, exit status: 4: ");
         assert!(said[3].contains("no slice"), "{said:?}");
-        assert_eq!(said[4], SLICES.to_string());
+
+        let (said, _) = taken(vec![
+            arm(Role::Incumbent, &saying(STOLEN, 99, CLEAN)),
+            arm(Role::Candidate, &crashing(2)),
+        ]);
+        assert_eq!(said[0], "10", "{said:?}");
     }
 
     #[test]
-    fn a_block_that_is_stopped_is_none() {
-        let processes = vec![process("echo ready; read turn")];
-        assert!(taken(processes, &[0], &|| true).is_none());
+    fn a_block_that_is_stopped_says_so() {
+        let mut arms = vec![arm(Role::Incumbent, &saying(CLEAN, 99, CLEAN))];
+        assert!(!take(&mut arms, &[0], false, || Ok(()), || true).unwrap());
     }
 }

@@ -1,14 +1,15 @@
 //! The worker: a binary of the package `benches`, a fresh process of which measures one arm.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use verdict::schema::{Arm, Block, Cell};
+use verdict::schema::Arm;
 
-use crate::bench::turns::{self, Turns};
+/// In so many orders the worker is linked: where code lies in memory makes it some per cent faster or slower.
+const LINK_ORDERS: u8 = 6;
 
 /// A scenario, as the worker describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,30 +22,31 @@ pub(crate) struct Scenario {
     pub(crate) threads: u32,
 }
 
-/// What a process of a block is to measure.
-pub(crate) struct Entrant<'a> {
-    pub(crate) arm: &'a str,
-    /// Slows the arm down by this share of its time; as its role asks if there is none.
-    pub(crate) planted: Option<f64>,
-}
-
+/// The worker, in each order that it was linked in.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    binary: PathBuf,
-    cores: u32,
-    scenarios: Vec<Scenario>,
+    pub(crate) builds: Vec<PathBuf>,
 }
 
-/// Builds a binary of the package `benches` in an environment with this, and says where it is.
-pub(crate) fn built(root: &Path, name: &str, env: &[(&str, &str)]) -> Result<PathBuf> {
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--package", "benches", "--bin", name])
-        .args(["--message-format", "json-render-diagnostics"])
+/// Builds a binary of the package `benches`, and says where it is. What `rustc` is told beside is of the binary alone: no
+/// library is compiled anew for it.
+pub(crate) fn built(
+    root: &Path,
+    name: &str,
+    env: &[(&str, &str)],
+    rustc: &[&str],
+) -> Result<PathBuf> {
+    let mut command = Command::new("cargo");
+    command
+        .args(["rustc", "--release", "--package", "benches", "--bin", name])
+        .args(["--message-format", "json-render-diagnostics", "--"])
+        .args(rustc)
         .envs(env.iter().copied())
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
+        .current_dir(root);
+    if rustc.is_empty() {
+        command.stderr(Stdio::inherit());
+    }
+    let built = command.output().context("cannot start cargo")?;
     ensure!(
         built.status.success(),
         "{name} does not build: cargo build --release --package benches --bin {name}"
@@ -60,91 +62,77 @@ pub(crate) fn built(root: &Path, name: &str, env: &[(&str, &str)]) -> Result<Pat
 }
 
 impl Worker {
-    /// Builds the worker and asks it what it can measure.
+    /// As the linker has it.
     pub(crate) fn build(root: &Path) -> Result<Self> {
-        let cores = thread::available_parallelism()
-            .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-        let mut worker = Self {
-            binary: built(root, "bench-worker", &[])?,
-            cores,
-            scenarios: Vec::new(),
-        };
-        let listed = worker
-            .command("list")
-            .output()
-            .context("cannot start the worker")?;
-        worker.scenarios =
-            serde_json::from_slice(&listed.stdout).context("the worker names no scenarios")?;
+        let own = built(root, "bench-worker", &[], &[])?;
+        let mut worker = Self { builds: Vec::new() };
+        worker.keep(&own)?;
         Ok(worker)
     }
 
-    pub(crate) fn scenarios(&self) -> &[Scenario] {
-        &self.scenarios
+    /// And in other orders of its functions. Says whether the linker can.
+    pub(crate) fn shuffle(&mut self, root: &Path) -> Result<bool> {
+        for order in 1..LINK_ORDERS {
+            let flag = format!("link-arg=-Wl,--shuffle-sections=.text*={order}");
+            let Ok(shuffled) = built(root, "bench-worker", &[], &["-C", &flag]) else {
+                self.builds.truncate(1);
+                return Ok(false);
+            };
+            self.keep(&shuffled)?;
+        }
+        Ok(true)
+    }
+
+    /// Cargo puts every build in the same place.
+    fn keep(&mut self, built: &Path) -> Result<()> {
+        let kept = built.with_extension(format!("order-{}", self.builds.len()));
+        let copied = fs::copy(built, &kept);
+        copied.with_context(|| format!("cannot copy {}", built.display()))?;
+        self.builds.push(kept);
+        Ok(())
+    }
+
+    /// A task of it.
+    pub(crate) fn command(&self, task: &str) -> Command {
+        let mut command = Command::new(&self.builds[0]);
+        command.arg(task);
+        command
+    }
+
+    /// What it can measure on so many cores.
+    pub(crate) fn scenarios(&self, cores: usize) -> Result<Vec<Scenario>> {
+        listed(&mut self.command("list"), cores)
+    }
+
+    /// How uneven the incumbent's shards are with so many requests. `None` where it cannot be measured: no verdict waits for it.
+    pub(crate) fn shard_skew(&self, entries: u64) -> Option<f64> {
+        let mut command = self.command("skew");
+        let said = command.args(["--entries", &entries.to_string()]).output();
+        serde_json::from_slice(&said.ok()?.stdout).ok()
     }
 
     /// Runs the scenarios without timing, and says whether all did what they should.
-    pub(crate) fn test(&self, scenarios: &[Scenario]) -> Result<bool> {
+    pub(crate) fn test(&self, scenarios: &[Scenario], cores: usize) -> Result<bool> {
         let mut failed = 0;
         for scenario in scenarios {
             let status = self
                 .command("test")
                 .args(["--scenario", &scenario.name])
+                .args(["--cores", &cores.to_string()])
                 .status()?;
-            failed += u32::from(!status.success());
+            failed += usize::from(!status.success());
         }
         println!(
             "scenarios: {} passed, {failed} failed",
-            scenarios.len() - failed as usize
+            scenarios.len() - failed
         );
         Ok(failed == 0)
     }
+}
 
-    /// Every arm in a fresh process of its own, all on the same keys and tokens, taking turns in a random order. What goes
-    /// wrong with an arm makes its cell void. `None` if it was stopped.
-    pub(crate) fn block(
-        &self,
-        scenario: &str,
-        arms: &[Entrant<'_>],
-        number: u32,
-        seed: u64,
-        stopped: impl Fn() -> bool,
-    ) -> Option<Block> {
-        let mut seeds = fastrand::Rng::with_seed(seed);
-        let tokens = seeds.u64(..);
-        let mut order: Vec<usize> = (0..arms.len()).collect();
-        seeds.shuffle(&mut order);
-        let command = |entrant: &Entrant<'_>| {
-            let mut command = self.command("measure");
-            command.args(["--scenario", scenario, "--arm", entrant.arm]);
-            command.args(["--seed", &tokens.to_string()]);
-            if let Some(extra) = entrant.planted {
-                command.args(["--planted", &extra.to_string()]);
-            }
-            command
-        };
-        let started = arms.iter().map(|entrant| Turns::start(command(entrant)));
-        let slices = turns::taken(started.collect(), &order, &stopped)?;
-        let cells = slices.into_iter().map(|slices| match slices {
-            Ok(slices) => Cell::Measured { slices },
-            Err(error) => Cell::Void {
-                reason: format!("{error:#}"),
-                seed: tokens,
-            },
-        });
-        Some(Block {
-            number,
-            order,
-            cells: cells.collect(),
-        })
-    }
-
-    fn command(&self, task: &str) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.arg(task).args(["--cores", &self.cores.to_string()]);
-        command
-    }
-
-    pub(crate) fn cores(&self) -> u32 {
-        self.cores
-    }
+/// The scenarios that `list` of a worker names for so many cores.
+pub(crate) fn listed(list: &mut Command, cores: usize) -> Result<Vec<Scenario>> {
+    let listed = list.args(["--cores", &cores.to_string()]).output();
+    let listed = listed.context("cannot start the worker")?;
+    serde_json::from_slice(&listed.stdout).context("the worker names no scenarios")
 }

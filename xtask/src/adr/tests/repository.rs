@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process;
 
 use verdict::schema::{
-    Arm, Block, BytesFigure, Cell, Figures, Gauges, Machine, MapState, Mode, Plan, Results, Role,
-    SCHEMA, ScenarioRun, Slice,
+    Arm, Block, BytesFigure, Cell, Figures, Gauges, Machine, MapState, Mode, Results, Role, SCHEMA,
+    ScenarioRun, Slice,
 };
 
 use crate::adr::{check, checked, documents, update};
@@ -111,7 +111,7 @@ impl Drop for Repository {
     }
 }
 
-/// 30 quiet blocks, in which papaya takes four fifths of DashMap's time in either pass.
+/// 30 quiet blocks, in which papaya takes four fifths of DashMap's time.
 pub(super) fn results() -> Results {
     let arms = [
         ("dashmap", Role::Incumbent, 250),
@@ -127,11 +127,10 @@ pub(super) fn results() -> Results {
         run_delay_nanos: 0,
         steal_ticks: 0,
     };
-    let mut run = |pass| ScenarioRun {
+    let run = ScenarioRun {
         scenario: "decode-step".to_owned(),
         adr: Some("0003".to_owned()),
         gating: true,
-        pass,
         what: "a token, with the work beside it".to_owned(),
         threads: 2,
         cores_needed: 2,
@@ -140,6 +139,9 @@ pub(super) fn results() -> Results {
         blocks: (1..=30)
             .map(|number| Block {
                 number,
+                build: 0,
+                cores: vec![0, 1],
+                travel: Vec::new(),
                 order: vec![0, 1, 2, 3],
                 cells: arms
                     .map(|(_, _, nanos_per_op)| Cell::Measured {
@@ -175,12 +177,8 @@ pub(super) fn results() -> Results {
         },
         versions: BTreeMap::from([("papaya".to_owned(), "0.2.5".to_owned())]),
         mode: Mode::Default,
-        plan: Plan {
-            blocks: 30,
-            extended: 60,
-        },
-        runs: vec![run(1), run(2)],
-        latency: Vec::new(),
+        pilots: Vec::new(),
+        runs: vec![run],
         bytes: vec![
             bytes(MapState::Filled, 119_000),
             bytes(MapState::AfterDrain, 16_384),
