@@ -24,9 +24,7 @@ pub(crate) struct Travel(Process);
 
 impl Travel {
     pub(crate) fn start(worker: &Worker) -> Result<Self> {
-        let mut process = Process::start(worker.command("travel"))?;
-        process.line()?;
-        Ok(Self(process))
+        Process::start(worker.command("travel")).map(Self)
     }
 
     /// One way, in nanoseconds.

@@ -1,5 +1,6 @@
 //! Blocks: every arm once, each in a fresh process of its own, all on the same keys and tokens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -75,9 +76,14 @@ impl Engine {
             }
             command
         };
-        let started =
-            |entrant: &Entrant<'_>| Turns::new(entrant.role, Process::start(command(entrant)));
-        let mut turns: Vec<Turns> = arms.iter().map(started).collect();
+        // In a random order, too: the first finds other memory than the last.
+        let started = order.iter().map(|&arm| {
+            let entrant = &arms[arm];
+            let process = Process::start(command(entrant));
+            (arm, Turns::new(entrant.role, process))
+        });
+        let started: BTreeMap<usize, Turns> = started.collect();
+        let mut turns: Vec<Turns> = started.into_values().collect();
         let crowded = threads as usize > cores.len();
         let pair = pair(&cores).filter(|_| threads > 1);
         let mut travel = Vec::new();
