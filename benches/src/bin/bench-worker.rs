@@ -7,7 +7,7 @@ use anyhow::Result;
 use benches::catalogue;
 use benches::latency;
 use benches::measure::Measuring;
-use benches::scenario::Shares;
+use benches::scenario::{PLANTED, Shares};
 use clap::{Parser, Subcommand};
 
 /// What a worker says once its arm is built.
@@ -108,7 +108,9 @@ fn main() -> Result<()> {
             planted,
         } => {
             let scenario = catalogue::find(&scenario, cores)?;
-            let shares = scenario.shares(&arm, seed)?;
+            // Only one map has the hook.
+            let built = planted.map_or(&*arm, |_| PLANTED);
+            let shares = scenario.shares(built, seed)?;
             let mut arm = Measuring::new(shares, planted.or(scenario.planted(&arm)));
             println!("{READY}");
             for turn in io::stdin().lines() {
