@@ -1,0 +1,4 @@
+//! One value, replaced while others read it.
+#![cfg(not(inflight_loom))]
+
+mod stress;
