@@ -13,8 +13,7 @@ use std::str::FromStr;
 
 use anyhow::bail;
 use state_map::{
-    DashMapBackend, DefaultHashBuilder, LocalSession, MapSession, Occupied, PapayaBackend,
-    PapayaSession, Retire, RwLockBackend, SccBackend, Shrink, StateMap,
+    Access, DashMapBackend, PapayaBackend, RwLockBackend, SccBackend, Shrink, StateMap,
 };
 
 /// A backend, by name.
@@ -87,17 +86,21 @@ pub enum AnyMap<K, V> {
     RwLock(RwLockBackend<K, V>),
 }
 
-/// The session of an [`AnyMap`].
+/// The access of an [`AnyMap`].
 #[derive(Debug)]
-pub enum AnySession<'a, K, V> {
+pub enum AnyAccess<'a, K, V>
+where
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
+{
     /// On DashMap.
-    DashMap(LocalSession<'a, DashMapBackend<K, V>>),
+    DashMap(Access<'a, DashMapBackend<K, V>>),
     /// On papaya.
-    Papaya(PapayaSession<'a, K, V, DefaultHashBuilder>),
+    Papaya(Access<'a, PapayaBackend<K, V>>),
     /// On scc.
-    Scc(LocalSession<'a, SccBackend<K, V>>),
-    /// On a locked `HashMap`.
-    RwLock(LocalSession<'a, RwLockBackend<K, V>>),
+    Scc(Access<'a, SccBackend<K, V>>),
+    /// On a locked table.
+    RwLock(Access<'a, RwLockBackend<K, V>>),
 }
 
 macro_rules! on {
@@ -113,24 +116,49 @@ macro_rules! on {
 
 impl<K, V> StateMap for AnyMap<K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = AnySession<'a, K, V>
+    type Guard<'a>
+        = AnyAccess<'a, K, V>
     where
         Self: 'a;
 
     #[inline]
-    fn session(&self) -> AnySession<'_, K, V> {
+    fn guard(&self) -> AnyAccess<'_, K, V> {
         match self {
-            Self::DashMap(map) => AnySession::DashMap(map.session()),
-            Self::Papaya(map) => AnySession::Papaya(map.session()),
-            Self::Scc(map) => AnySession::Scc(map.session()),
-            Self::RwLock(map) => AnySession::RwLock(map.session()),
+            Self::DashMap(map) => AnyAccess::DashMap(map.access()),
+            Self::Papaya(map) => AnyAccess::Papaya(map.access()),
+            Self::Scc(map) => AnyAccess::Scc(map.access()),
+            Self::RwLock(map) => AnyAccess::RwLock(map.access()),
         }
+    }
+
+    #[inline]
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        on!(AnyAccess, access.guard(), each => each.read(key, f))
+    }
+
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        on!(AnyAccess, access.guard(), each => each.insert_if_absent(key, value))
+    }
+
+    fn remove_if<Q>(access: &Access<'_, Self>, key: &Q, condition: impl FnMut(&V) -> bool) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        on!(AnyAccess, access.guard(), each => each.remove_if(key, condition))
+    }
+
+    fn for_each(access: &Access<'_, Self>, f: impl FnMut(&K, &V)) {
+        on!(AnyAccess, access.guard(), each => each.for_each(f));
     }
 
     fn len(&self) -> usize {
@@ -143,44 +171,5 @@ where
 
     fn shrink(&self) -> Shrink {
         on!(Self, self, map => map.shrink())
-    }
-}
-
-impl<K, V> MapSession for AnySession<'_, K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
-{
-    type Key = K;
-    type Value = V;
-
-    #[inline]
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        on!(Self, self, session => session.read(key, f))
-    }
-
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        on!(Self, self, session => session.insert_if_absent(key, value, occupied))
-    }
-
-    fn remove_if<Q>(&self, key: &Q, condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        on!(Self, self, session => session.remove_if(key, condition))
-    }
-
-    fn for_each(&self, f: impl FnMut(&K, &V)) {
-        on!(Self, self, session => session.for_each(f));
     }
 }

@@ -43,7 +43,6 @@
 
 use std::fmt;
 
-use state_map::Retire;
 use state_map::sync::atomic::{AtomicU64, Ordering};
 use worker_id::WorkerWithDpRank;
 
@@ -312,11 +311,4 @@ impl fmt::Debug for SessionEntry {
             .field("ended", &(word == ENDED))
             .finish()
     }
-}
-
-/// Nothing has to be handed over: whoever ended the entry has what there was to know.
-impl Retire for SessionEntry {
-    type Payload = ();
-
-    fn retire(&self) {}
 }

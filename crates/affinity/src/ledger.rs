@@ -37,9 +37,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
+use state_map::Access;
+
 use crate::entry::{Live, Moment, Note, SessionEntry};
 use crate::fingerprint::SessionFingerprint;
-use crate::map::SessionMapSession;
+use crate::map::SessionMap;
 use crate::{SessionKey, SessionRef};
 
 /// The most entries that are looked at in one go, with the lock held.
@@ -153,8 +155,12 @@ impl Ledger {
 
     /// Finds an entry of this map that has been idle long, as [`EvictOldestIdle`](crate::WhenFull::EvictOldestIdle) says.
     /// Called where none is [due](Self::is_due).
-    pub(crate) fn oldest_idle(&mut self, moment: Moment, map: &impl SessionMapSession) -> Oldest {
-        let live = |at: &SessionFingerprint| map.find(at, |entry| entry.live(moment)).flatten();
+    pub(crate) fn oldest_idle<M: SessionMap>(
+        &mut self,
+        moment: Moment,
+        access: &Access<'_, M>,
+    ) -> Oldest {
+        let live = |at: &SessionFingerprint| access.read(at, |entry| entry.live(moment)).flatten();
         let mut oldest: Option<Due> = None;
         for _ in 0..BITE {
             let first = self.fresh.first().or_else(|| self.used.first());
@@ -182,7 +188,7 @@ impl Ledger {
             if known && !leased && noted == deadline {
                 return Oldest::Is(at, deadline);
             }
-            let _ = map.find(&at, |entry| {
+            let _ = access.read(&at, |entry| {
                 self.unnote(at, entry.note());
                 self.note(at, entry, deadline, true);
             });

@@ -61,7 +61,7 @@ pub use crate::{
     fingerprint::SessionFingerprint,
     key::{Leg, SessionKey, SessionRef},
     lease::{Lease, LeaseError},
-    map::{DefaultSessionMap, SessionMap, SessionMapSession, StateMapSession},
+    map::{DefaultSessionMap, SessionMap},
     memory::{MemoryStore, Swept},
     router::{Pin, RouteError, Routed, Stickiness, StickySessionRouter},
     store::AffinityStore,

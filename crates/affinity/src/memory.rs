@@ -39,6 +39,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use state_map::BackendEnabled;
 use state_map::sync::{self, Mutex};
 use worker_id::WorkerWithDpRank;
 
@@ -46,7 +47,7 @@ use crate::entry::{Moment, SessionEntry};
 use crate::fingerprint::{Fingerprints, SessionFingerprint};
 use crate::lease::Lessor;
 use crate::ledger::{BITE, Ledger, Walked};
-use crate::map::{DefaultSessionMap, SessionMap, SessionMapSession};
+use crate::map::{DefaultSessionMap, SessionMap};
 use crate::memory::writing::Room;
 use crate::time::Time;
 use crate::{
@@ -96,8 +97,8 @@ impl<M: SessionMap> Lessor for Hot<M> {
         // An entry that is not there has ended.
         let _ = self
             .map
-            .open()
-            .find(at, |entry| entry.release(generation, moment));
+            .access()
+            .read(at, |entry| entry.release(generation, moment));
     }
 }
 
@@ -121,12 +122,11 @@ impl MemoryStore {
     /// # Errors
     ///
     /// [`ConfigError`], which names the field, the value and the rule.
-    pub fn new(config: MemoryStoreConfig) -> Result<Self, ConfigError>
+    pub fn new<'new>(config: MemoryStoreConfig) -> Result<Self, ConfigError>
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
-        for<'any> DefaultSessionMap: SessionMap + Default,
+        DefaultSessionMap: BackendEnabled<'new>,
     {
-        Self::on_an_empty_map(config)
+        Self::with_map(config, DefaultSessionMap::empty())
     }
 }
 
@@ -148,13 +148,6 @@ impl<M: SessionMap> MemoryStore<M> {
             config,
             on_expire: None,
         })
-    }
-
-    fn on_an_empty_map(config: MemoryStoreConfig) -> Result<Self, ConfigError>
-    where
-        M: Default,
-    {
-        Self::with_map(config, M::default())
     }
 
     /// The same store, which calls `told` once for every engine-backed binding that ends other than by being removed, or
@@ -259,7 +252,7 @@ impl<M: SessionMap> MemoryStore<M> {
         ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
     ) -> Option<R> {
         let moment = self.hot.time.moment();
-        let found = self.hot.map.open().find(&at, |entry| ask(entry, moment));
+        let found = self.hot.map.access().read(&at, |entry| ask(entry, moment));
         found.flatten().or_else(|| self.look_again(at, ask))
     }
 
@@ -465,7 +458,7 @@ impl<M: SessionMap> MemoryStore<M> {
             let mut writing = self.write();
             let bite = writing.ledger.after(last);
             for (_, (_, at)) in &bite {
-                let worker = writing.session.find(at, SessionEntry::worker);
+                let worker = writing.access.read(at, SessionEntry::worker);
                 ended += usize::from(worker.is_some_and(left) && writing.release(*at));
             }
             last = bite.last().copied();

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use state_map::BackendEnabled;
 use stream_registry::{
     Registration, StreamId, StreamKind, StreamMap, StreamRegistry, StreamStats, Tombstoned,
 };
@@ -95,11 +96,11 @@ impl CallHomeServer {
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O and time.
-    pub async fn bind(options: CallHomeOptions) -> Result<Self, BindError>
+    pub async fn bind<'new>(options: CallHomeOptions) -> Result<Self, BindError>
     where
-        for<'any> DefaultStreamMap: StreamMap<FrontendEnd> + Default,
+        DefaultStreamMap: BackendEnabled<'new>,
     {
-        Self::bind_with_map(options, DefaultStreamMap::default()).await
+        Self::bind_with_map(options, DefaultStreamMap::empty()).await
     }
 }
 

@@ -61,7 +61,7 @@ pub use crate::{
     config::TrackerConfig,
     error::{NameRule, Rejected},
     event::{LoraEvent, LoraInfo, MAX_NAME_LEN},
-    map::{DefaultLoraMap, LoraMap, LoraSession, StateMapSession, WorkerEntry},
+    map::{DefaultLoraMap, LoraMap, WorkerEntry},
     snapshot::{Slots, WorkerSlots},
     tracker::LoraTracker,
     view::LoraView,

@@ -4,11 +4,12 @@ use std::fmt;
 
 use published::Published;
 use quanta::Clock;
+use state_map::BackendEnabled;
 use state_map::sync::{self, Mutex};
 use worker_id::WorkerWithDpRank;
 
 use crate::error::{first_bad, refuse};
-use crate::map::{DefaultLoraMap, LoraMap, LoraSession, WorkerEntry};
+use crate::map::{DefaultLoraMap, LoraMap};
 use crate::snapshot::{Adapter, Slots, Snapshot};
 use crate::writer::{Change, Context, Writer};
 use crate::{
@@ -40,12 +41,11 @@ pub struct LoraTracker<M = DefaultLoraMap> {
 impl LoraTracker {
     /// A tracker on the default map.
     #[must_use]
-    pub fn new(config: TrackerConfig) -> Self
+    pub fn new<'new>(config: TrackerConfig) -> Self
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
-        for<'any> DefaultLoraMap: LoraMap + Default,
+        DefaultLoraMap: BackendEnabled<'new>,
     {
-        Self::on_an_empty_map(config)
+        Self::with_map(config, DefaultLoraMap::empty())
     }
 }
 
@@ -62,13 +62,6 @@ impl<M: LoraMap> LoraTracker<M> {
             #[cfg(feature = "tokio")]
             watch: tokio::sync::watch::Sender::new(0),
         }
-    }
-
-    fn on_an_empty_map(config: TrackerConfig) -> Self
-    where
-        M: Default,
-    {
-        Self::with_map(config, M::default())
     }
 
     /// The same tracker, which forgets departed incarnations by `clock`: a test passes one that it moves itself.
@@ -135,12 +128,12 @@ impl<M: LoraMap> LoraTracker<M> {
         Ok(self.change(|change| change.replace(&worker, capacity, &loras)))
     }
 
-    fn change(&self, act: impl FnOnce(&mut Change<'_, M::Session<'_>>)) -> bool {
+    fn change(&self, act: impl FnOnce(&mut Change<'_, '_, M>)) -> bool {
         let mut disagreements = Vec::new();
         let mut writer = sync::lock(&self.writer);
         let context = Context {
             published: &self.published,
-            session: self.map.open(),
+            access: self.map.access(),
             clock: &self.clock,
             default_capacity: self.config.default_capacity,
         };
@@ -199,7 +192,7 @@ impl<M: LoraMap> LoraTracker<M> {
         // A place that is not this worker's in this snapshot was given to it, or taken away, by a change in between: so
         // there was an instant without the worker.
         let snapshot = self.published.load();
-        let WorkerEntry(place) = self.map.open().find(worker)?;
+        let place = self.map.access().read(worker, |entry| entry.0)?;
         let row = snapshot.row(place)?;
         (row.worker == *worker).then_some(row.slots)
     }
@@ -259,9 +252,9 @@ impl<M: LoraMap> LoraTracker<M> {
     }
 }
 
-impl<M: LoraMap + Default> Default for LoraTracker<M> {
+impl<M: LoraMap + BackendEnabled<'static>> Default for LoraTracker<M> {
     fn default() -> Self {
-        Self::on_an_empty_map(TrackerConfig::default())
+        Self::with_map(TrackerConfig::default(), M::empty())
     }
 }
 

@@ -32,10 +32,11 @@ use std::sync::Arc;
 
 use published::Published;
 use quanta::Clock;
+use state_map::Access;
 use worker_id::WorkerWithDpRank;
 
 use crate::departed::Departed;
-use crate::map::{LoraSession, WorkerEntry};
+use crate::map::{LoraMap, WorkerEntry};
 use crate::snapshot::{Pair, Slots, Snapshot, Step, WorkerSlots, shrink};
 use crate::{LoraEvent, LoraInfo};
 
@@ -84,9 +85,9 @@ impl Disagreement {
 }
 
 /// What the writer's caller has.
-pub(crate) struct Context<'a, S> {
+pub(crate) struct Context<'a, M: LoraMap> {
     pub(crate) published: &'a Published<Snapshot>,
-    pub(crate) session: S,
+    pub(crate) access: Access<'a, M>,
     pub(crate) clock: &'a Clock,
     pub(crate) default_capacity: Option<u32>,
 }
@@ -94,11 +95,11 @@ pub(crate) struct Context<'a, S> {
 impl Writer {
     /// Makes a change and, unless it took no step, publishes it. Answers the new generation, if anything is different: steps
     /// may cancel each other out.
-    pub(crate) fn change<S: LoraSession>(
+    pub(crate) fn change<M: LoraMap>(
         &mut self,
-        context: &Context<'_, S>,
+        context: &Context<'_, M>,
         disagreements: &mut Vec<Disagreement>,
-        act: impl FnOnce(&mut Change<'_, S>),
+        act: impl FnOnce(&mut Change<'_, '_, M>),
     ) -> Option<u64> {
         let spare = self.spare.take();
         let mut next = spare.unwrap_or_else(|| Arc::clone(&self.current));
@@ -149,16 +150,16 @@ impl Writer {
             self.log = Vec::new();
         }
         if !left.is_empty() {
-            self.clean_up(&context.session, &left);
+            self.clean_up(&context.access, &left);
         }
         changed.then_some(self.current.generation)
     }
 
     /// Frees the places of those that left, now that no reader can find them in a snapshot any more.
-    fn clean_up(&mut self, session: &impl LoraSession, left: &[(WorkerWithDpRank, u32)]) {
+    fn clean_up<M: LoraMap>(&mut self, access: &Access<'_, M>, left: &[(WorkerWithDpRank, u32)]) {
         for (worker, place) in left {
             if self.current.row(*place).is_none() {
-                session.forget(worker);
+                access.remove(worker);
                 self.vacant.insert(*place);
             }
         }
@@ -197,19 +198,19 @@ fn speaks_of(worker: &WorkerWithDpRank, there: &WorkerWithDpRank) -> bool {
 }
 
 /// A change being made.
-pub(crate) struct Change<'a, S> {
+pub(crate) struct Change<'a, 'm, M: LoraMap> {
     snapshot: &'a mut Snapshot,
     log: &'a mut Vec<Step>,
     records: &'a mut Vec<Record>,
     vacant: &'a mut BTreeSet<u32>,
     departed: &'a mut Departed,
-    context: &'a Context<'a, S>,
+    context: &'a Context<'m, M>,
     disagreements: &'a mut Vec<Disagreement>,
     /// Who left, and from where; some may be back.
     left: Vec<(WorkerWithDpRank, u32)>,
 }
 
-impl<S: LoraSession> Change<'_, S> {
+impl<M: LoraMap> Change<'_, '_, M> {
     pub(crate) fn apply(&mut self, event: &LoraEvent) {
         match event {
             LoraEvent::Loaded { worker, lora } => {
@@ -265,7 +266,7 @@ impl<S: LoraSession> Change<'_, S> {
 
     /// Where a worker stands, and which incarnation of it.
     fn standing(&self, worker: &WorkerWithDpRank) -> Option<(u32, WorkerWithDpRank)> {
-        let WorkerEntry(place) = self.context.session.find(worker)?;
+        let place = self.context.access.read(worker, |entry| entry.0)?;
         let row = self.snapshot.row(place)?;
         Some((place, row.worker))
     }
@@ -293,12 +294,17 @@ impl<S: LoraSession> Change<'_, S> {
     fn settle(&mut self, worker: &WorkerWithDpRank) -> Option<u32> {
         // There is no memory for so many that this fails.
         let end = u32::try_from(self.snapshot.rows().len()).ok()?;
-        let place = match self.context.session.find(worker) {
+        let place = match self.context.access.read(worker, |entry| entry.0) {
             // It has left within this change.
-            Some(WorkerEntry(place)) if place < end => place,
+            Some(place) if place < end => place,
             _ => {
                 let place = self.vacant.pop_first().unwrap_or(end);
-                self.context.session.store(*worker, WorkerEntry(place));
+                let entry = WorkerEntry(place);
+                let inserted = self.context.access.insert_if_absent(*worker, entry);
+                debug_assert!(
+                    inserted.is_ok(),
+                    "this is the one writer, and it has looked"
+                );
                 place
             }
         };

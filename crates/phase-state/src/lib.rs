@@ -50,7 +50,7 @@ pub use crate::{
     error::{ConfigError, MarkerKind, ParsePhaseKindError, ThresholdField, TrackError},
     handle::RequestHandle,
     key::RequestKey,
-    map::{DefaultPhaseMap, PhaseEntry, PhaseMap, PhaseSession, StateMapSession},
+    map::{DefaultPhaseMap, PhaseEntry, PhaseMap},
     occupancy::{Occupancy, ShardLoads},
     phase::{BudgetForceReason, EntropySignal, PhaseEvent, PhaseKind, StartPhase, ThinkPhase},
     router::{PhaseRouter, StepToken},

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quanta::{Clock, Instant};
+use state_map::BackendEnabled;
 use state_map::sync::atomic::{AtomicUsize, Ordering};
 use state_map::sync::{self, Mutex};
 
 use crate::cell::{Apart, Driver, PhaseCell, Shared};
 use crate::handle::Home;
 use crate::machine::Rules;
-use crate::map::{DefaultPhaseMap, PhaseEntry, PhaseMap, PhaseSession};
+use crate::map::{DefaultPhaseMap, PhaseEntry, PhaseMap};
 use crate::{
     ConfigError, EntropySignal, Occupancy, PhaseEvent, PhaseKind, PhaseRouterConfig, RequestHandle,
     RequestKey, StartPhase, ThinkPhase, TrackError, telemetry,
@@ -98,12 +99,11 @@ impl PhaseRouter {
     /// # Errors
     ///
     /// [`ConfigError`], which names the field, the value and the rule.
-    pub fn new(config: PhaseRouterConfig) -> Result<Self, ConfigError>
+    pub fn new<'new>(config: PhaseRouterConfig) -> Result<Self, ConfigError>
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
-        for<'any> DefaultPhaseMap: PhaseMap + Default,
+        DefaultPhaseMap: BackendEnabled<'new>,
     {
-        Self::on_an_empty_map(config)
+        Self::with_map(config, DefaultPhaseMap::empty())
     }
 }
 
@@ -128,13 +128,6 @@ impl<M: PhaseMap> PhaseRouter<M> {
             live: Apart::default(),
             sweep: Mutex::new(()),
         })
-    }
-
-    fn on_an_empty_map(config: PhaseRouterConfig) -> Result<Self, ConfigError>
-    where
-        M: Default,
-    {
-        Self::with_map(config, M::default())
     }
 
     /// The same router, with sweeps that go by `clock`: a test passes one that it moves itself.
@@ -203,16 +196,20 @@ impl<M: PhaseMap> PhaseRouter<M> {
     }
 
     fn insert(&self, key: RequestKey, cell: &Arc<PhaseCell>) -> bool {
-        loop {
-            let session = self.map.open();
-            let stored = session.store(key, PhaseEntry(Arc::clone(cell)), PhaseEntry::is_live);
-            match stored {
-                Ok(()) => break,
-                Err(true) => return false,
+        let access = self.map.access();
+        while access
+            .insert_if_absent(key, PhaseEntry(Arc::clone(cell)))
+            .is_err()
+        {
+            match access.read(&key, PhaseEntry::is_live) {
+                Some(true) => return false,
                 // It ended, and whoever ended it has not come to removing it.
-                Err(false) => session.evict(&key, PhaseEntry::is_dead),
-            }
+                Some(false) => access.remove_if(&key, PhaseEntry::is_dead),
+                // Another thread has removed it meanwhile.
+                None => continue,
+            };
         }
+        drop(access);
         self.live.fetch_add(1, Ordering::Relaxed);
         telemetry::registered(key);
         true
@@ -221,11 +218,11 @@ impl<M: PhaseMap> PhaseRouter<M> {
     /// Ends a request, whoever drives it. False if it is not tracked.
     pub fn reap(&self, key: impl Into<RequestKey>) -> bool {
         let key = key.into();
-        let session = self.map.open();
-        let ended = session.find(&key, |entry| entry.0.end()) == Some(true);
+        let access = self.map.access();
+        let ended = access.read(&key, |entry| entry.0.end()) == Some(true);
         if ended {
-            session.evict(&key, PhaseEntry::is_dead);
-            drop(session);
+            access.remove_if(&key, PhaseEntry::is_dead);
+            drop(access);
             self.count_out(key);
         }
         ended
@@ -238,7 +235,7 @@ impl<M: PhaseMap> PhaseRouter<M> {
 
     /// A sign of life that is no token, for [`reap_idle`](Self::reap_idle). False if the request is not tracked.
     pub fn touch(&self, key: impl Into<RequestKey>) -> bool {
-        self.map.open().find(&key.into(), |entry| entry.0.touch()) == Some(true)
+        self.map.access().read(&key.into(), |entry| entry.0.touch()) == Some(true)
     }
 
     /// Ends every request that nothing has happened to for `timeout`, and returns how many that were.
@@ -255,16 +252,16 @@ impl<M: PhaseMap> PhaseRouter<M> {
         let sweeping = sync::lock(&self.sweep);
         let now = self.clock.now().duration_since(self.started);
         let mut ended = Vec::new();
-        let session = self.map.open();
-        session.visit(|key, entry| {
+        let access = self.map.access();
+        access.for_each(|key, entry| {
             if entry.0.end_if_idle(now, timeout) {
                 ended.push(*key);
             }
         });
         for key in &ended {
-            session.evict(key, PhaseEntry::is_dead);
+            access.remove_if(key, PhaseEntry::is_dead);
         }
-        drop(session);
+        drop(access);
         drop(sweeping);
         ended.iter().for_each(|key| self.count_out(*key));
         ended.len()
@@ -284,8 +281,8 @@ impl<M: PhaseMap> PhaseRouter<M> {
         let key = key.into();
         let event = self
             .map
-            .open()
-            .find(&key, |entry| entry.0.on_token(&self.shared, token, sample))??;
+            .access()
+            .read(&key, |entry| entry.0.on_token(&self.shared, token, sample))??;
         telemetry::tell(key, event);
         Some(event)
     }
@@ -293,21 +290,21 @@ impl<M: PhaseMap> PhaseRouter<M> {
     /// A batch of tokens, in order: `events` is cleared, and then has for each token what
     /// [`on_token`](Self::on_token) answers. May have several tokens of one request.
     ///
-    /// One session for the batch. Allocates only where `events` is too small.
+    /// One access to the map for the batch. Allocates only where `events` is too small.
     pub fn on_step(&self, tokens: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
         events.clear();
-        let session = self.map.open();
+        let access = self.map.access();
         let mut news = false;
         events.extend(tokens.iter().map(|StepToken { key, token, sample }| {
-            let event = session
-                .find(key, |entry| {
+            let event = access
+                .read(key, |entry| {
                     entry.0.on_token(&self.shared, *token, sample.as_ref())
                 })
                 .flatten();
             news |= event.is_some_and(|event| event != PhaseEvent::Unchanged);
             event
         }));
-        drop(session);
+        drop(access);
         if news {
             for (token, event) in tokens.iter().zip(events) {
                 event
@@ -321,13 +318,17 @@ impl<M: PhaseMap> PhaseRouter<M> {
     /// also while tokens come.
     #[must_use]
     pub fn phase_of(&self, key: impl Into<RequestKey>) -> Option<ThinkPhase> {
-        self.map.open().find(&key.into(), |entry| entry.0.phase())?
+        self.map
+            .access()
+            .read(&key.into(), |entry| entry.0.phase())?
     }
 
     /// The kind of a request's phase; `None` if it is not tracked. Cheaper than [`phase_of`](Self::phase_of).
     #[must_use]
     pub fn phase_kind(&self, key: impl Into<RequestKey>) -> Option<PhaseKind> {
-        self.map.open().find(&key.into(), |entry| entry.0.kind())?
+        self.map
+            .access()
+            .read(&key.into(), |entry| entry.0.kind())?
     }
 
     /// How many requests are tracked: exactly those whose registration has returned, and which have not ended.
@@ -345,14 +346,14 @@ impl<M: PhaseMap> PhaseRouter<M> {
     /// How full the map is. Locks each shard in turn, where the map has shards.
     #[must_use]
     pub fn occupancy(&self) -> Occupancy {
-        Occupancy::new(self.tracked_requests(), self.map.shard_loads())
+        Occupancy::new(self.tracked_requests(), self.map.shard_lens())
     }
 }
 
 impl<M: PhaseMap> Home for PhaseRouter<M> {
     fn reap_cell(&self, key: RequestKey, cell: &PhaseCell) {
         if cell.end() {
-            self.map.open().evict(&key, PhaseEntry::is_dead);
+            self.map.access().remove_if(&key, PhaseEntry::is_dead);
             self.count_out(key);
         }
     }

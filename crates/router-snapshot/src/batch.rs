@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use state_map::StateMap;
 use worker_id::WorkerWithDpRank;
 
 use crate::map::RouterMap;
@@ -249,7 +250,10 @@ impl<R: ?Sized> Plan<R> {
         map: &M,
     ) -> &mut Edit<Seat<R>> {
         self.routers.entry(id.clone()).or_insert_with(|| {
-            let place = map.find_router(id.as_str(), |entry| entry.load().place);
+            let place = map
+                .routers()
+                .access()
+                .read(id.as_str(), |entry| entry.load().place);
             Edit::nothing_yet(place.and_then(|place| book.seats.get(&place)).cloned())
         })
     }
@@ -260,7 +264,11 @@ impl<R: ?Sized> Plan<R> {
         map: &M,
     ) -> &mut Edit<Arc<WorkerSpec>> {
         self.workers.entry(id).or_insert_with(|| {
-            Edit::nothing_yet(map.find_worker(&id, |entry| entry.load().into_arc()))
+            Edit::nothing_yet(
+                map.workers()
+                    .access()
+                    .read(&id, |entry| entry.load().into_arc()),
+            )
         })
     }
 }

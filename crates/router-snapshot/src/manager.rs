@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use published::{Published, Reading};
 use state_map::sync::{self, Mutex};
+use state_map::{BackendEnabled, StateMap};
 #[cfg(feature = "tokio")]
 use tokio::sync::watch;
 use worker_id::WorkerWithDpRank;
@@ -73,12 +74,11 @@ pub struct RouterManager<R: Router + ?Sized = dyn Router, M = DefaultRouterMap<R
 impl<R: Router + ?Sized> RouterManager<R> {
     /// A manager on the default maps, with nothing in it.
     #[must_use]
-    pub fn new(mode: RouterMode) -> Self
+    pub fn new<'new>(mode: RouterMode) -> Self
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
-        for<'any> DefaultRouterMap<R>: RouterMap<R> + Default,
+        DefaultRouterMap<R>: BackendEnabled<'new>,
     {
-        Self::with_map(mode, DefaultRouterMap::<R>::default())
+        Self::with_map(mode, DefaultRouterMap::<R>::empty())
     }
 }
 
@@ -233,24 +233,24 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
 
     /// Puts what is new into the maps.
     fn put(&self, plan: &Plan<R>) {
+        let (routers, workers) = (self.map.routers().access(), self.map.workers().access());
         for (id, edit) in &plan.routers {
             if let Some(seat) = &edit.after {
                 let record = Record::new(seat);
                 if edit.before.is_some() {
-                    self.map
-                        .find_router(id.as_str(), |entry| entry.replace(record));
+                    routers.read(id.as_str(), |entry| entry.replace(record));
                 } else {
-                    self.map.store_router(id.clone(), RouterEntry::new(record));
+                    // Never taken: this is the one writer, and it has looked.
+                    let _ = routers.insert_if_absent(id.clone(), RouterEntry::new(record));
                 }
             }
         }
         for (id, edit) in &plan.workers {
             if let Some(spec) = &edit.after {
                 if edit.before.is_some() {
-                    self.map
-                        .find_worker(id, |entry| entry.replace(Arc::clone(spec)));
+                    workers.read(id, |entry| entry.replace(Arc::clone(spec)));
                 } else {
-                    self.map.store_worker(*id, WorkerEntry::new(spec));
+                    let _ = workers.insert_if_absent(*id, WorkerEntry::new(spec));
                 }
             }
         }
@@ -260,12 +260,12 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
     fn take(&self, plan: &Plan<R>) {
         for (id, edit) in &plan.routers {
             if edit.after.is_none() {
-                self.map.evict_router(id.as_str());
+                self.map.routers().access().remove(id.as_str());
             }
         }
         for (id, edit) in &plan.workers {
             if edit.after.is_none() {
-                self.map.evict_worker(id);
+                self.map.workers().access().remove(id);
             }
         }
     }
@@ -368,7 +368,7 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
     /// The router that is registered under an id. One lookup, and a write to that router's reference count.
     #[must_use]
     pub fn router(&self, id: &str) -> Option<Arc<R>> {
-        self.map.find_router(id, RouterEntry::router)?
+        self.map.routers().access().read(id, RouterEntry::router)?
     }
 
     /// What is known of a worker, whichever incarnation of it is there. One lookup; allocates nothing, and writes nothing
@@ -376,7 +376,7 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
     #[inline]
     #[must_use]
     pub fn worker(&self, id: WorkerWithDpRank) -> Option<Reading<WorkerSpec>> {
-        self.map.find_worker(&id, WorkerEntry::load)
+        self.map.workers().access().read(&id, WorkerEntry::load)
     }
 
     /// How many routers are registered.

@@ -1,27 +1,15 @@
-//! The maps of record: routers and workers by id, and what is asked of where they are stored.
+//! The maps of record: routers and workers by id, and what they store.
 //!
-//! # Design
-//!
-//! [`RouterMap`] names only what lookups by id need. A pair of `state_map::StateMap`s, the one of routers and the other of
-//! workers, is one, by one blanket implementation; a map of your own can be one without being a `StateMap`. What is
-//! stored are cells that are replaced inside, so that an entry which changes is there all the while.
-//!
-//! # Why
-//!
-//! - *Two maps*: one map with a key that is either would look its keys up through a `dyn`, and could in its type answer a
-//!   router where a worker was asked for.
-//! - *Weak references to routers*: papaya drops what was removed when its last reader is gone, inside some later
-//!   operation. A router's own `Drop` must not run there. The manager holds the routers; the map only finds them.
-//!
-//! # Invariants
-//!
-//! - One writer at a time: the manager's lock is held over every `store` and `evict`.
+//! 1. One writer at a time: the manager's lock is held over every insertion and removal.
+//! 2. An entry that changes is there all the while: what is in its cell is replaced.
+//! 3. Routers are stored as weak references. papaya drops what was removed inside some later operation, and
+//!    a router's own `Drop` must not run there: the manager holds the routers.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 
 use published::{Published, Reading};
-use state_map::{DefaultMap, MapSession, Retire, StateMap};
+use state_map::{DefaultMap, StateMap};
 use worker_id::WorkerWithDpRank;
 
 use crate::snapshot::{Place, Seat};
@@ -78,13 +66,6 @@ impl<R: ?Sized> fmt::Debug for RouterEntry<R> {
     }
 }
 
-/// Nothing has to be handed over: the manager has the router.
-impl<R: ?Sized> Retire for RouterEntry<R> {
-    type Payload = ();
-
-    fn retire(&self) {}
-}
-
 /// What a map stores for a worker. Opaque.
 pub struct WorkerEntry(Published<WorkerSpec>);
 
@@ -108,41 +89,21 @@ impl fmt::Debug for WorkerEntry {
     }
 }
 
-/// Nothing has to be handed over: a spec is text and numbers.
-impl Retire for WorkerEntry {
-    type Payload = ();
-
-    fn retire(&self) {}
-}
-
 /// The maps that a [`RouterManager`](crate::RouterManager) finds routers and workers in by id.
 ///
-/// Any pair of `state_map::StateMap`s, from [`RouterId`] to [`RouterEntry`] and from [`WorkerWithDpRank`] to
-/// [`WorkerEntry`], is one. Operations on one id are linearizable. Closures run at most once, and must not touch the map.
-/// Only one thread at a time stores and evicts; any number find meanwhile.
-#[diagnostic::on_unimplemented(
-    message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
-    label = "not a `RouterMap`"
-)]
+/// Every pair of `state_map::StateMap`s of the right keys and values is one, with maps of your own too. One
+/// thread at a time inserts and removes; any number read meanwhile.
 pub trait RouterMap<R: ?Sized>: Send + Sync {
-    /// Calls `f` with the entry of a router.
-    fn find_router<T>(&self, id: &str, f: impl FnOnce(&RouterEntry<R>) -> T) -> Option<T>;
+    /// The map of routers.
+    type Routers: StateMap<Key = RouterId, Value = RouterEntry<R>>;
+    /// The map of workers.
+    type Workers: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry>;
 
-    /// Stores the entry of a router that has none.
-    fn store_router(&self, id: RouterId, entry: RouterEntry<R>);
+    /// The map of routers.
+    fn routers(&self) -> &Self::Routers;
 
-    /// Removes the entry of a router, if it has one.
-    fn evict_router(&self, id: &str);
-
-    /// Calls `f` with the entry of a worker.
-    fn find_worker<T>(&self, id: &WorkerWithDpRank, f: impl FnOnce(&WorkerEntry) -> T)
-    -> Option<T>;
-
-    /// Stores the entry of a worker that has none.
-    fn store_worker(&self, id: WorkerWithDpRank, entry: WorkerEntry);
-
-    /// Removes the entry of a worker, if it has one.
-    fn evict_worker(&self, id: &WorkerWithDpRank);
+    /// The map of workers.
+    fn workers(&self) -> &Self::Workers;
 }
 
 impl<R, A, B> RouterMap<R> for (A, B)
@@ -151,39 +112,20 @@ where
     A: StateMap<Key = RouterId, Value = RouterEntry<R>>,
     B: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry>,
 {
-    fn find_router<T>(&self, id: &str, f: impl FnOnce(&RouterEntry<R>) -> T) -> Option<T> {
-        self.0.session().read(id, f)
+    type Routers = A;
+    type Workers = B;
+
+    fn routers(&self) -> &A {
+        &self.0
     }
 
-    fn store_router(&self, id: RouterId, entry: RouterEntry<R>) {
-        // There is none that it could meet: one writer at a time, who has looked.
-        let _ = self.0.session().insert_if_absent(id, entry, |_| ());
-    }
-
-    fn evict_router(&self, id: &str) {
-        let _ = self.0.session().remove(id);
-    }
-
-    #[inline]
-    fn find_worker<T>(
-        &self,
-        id: &WorkerWithDpRank,
-        f: impl FnOnce(&WorkerEntry) -> T,
-    ) -> Option<T> {
-        self.1.session().read(id, f)
-    }
-
-    fn store_worker(&self, id: WorkerWithDpRank, entry: WorkerEntry) {
-        let _ = self.1.session().insert_if_absent(id, entry, |_| ());
-    }
-
-    fn evict_worker(&self, id: &WorkerWithDpRank) {
-        let _ = self.1.session().remove(id);
+    fn workers(&self) -> &B {
+        &self.1
     }
 }
 
-/// The maps of a manager that names none: DashMap where that feature is on, else papaya, else scc, else the locked map.
-/// With none of them it stands for nothing, and using it is an error that says so.
+/// The maps of a manager that names none: DashMap where that feature is on, else papaya, else scc,
+/// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultRouterMap<R = dyn crate::Router> = (
     DefaultMap<RouterId, RouterEntry<R>>,
     DefaultMap<WorkerWithDpRank, WorkerEntry>,

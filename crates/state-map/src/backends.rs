@@ -12,7 +12,7 @@ mod scc;
 #[cfg(feature = "dashmap")]
 pub use self::dashmap::DashMapBackend;
 #[cfg(feature = "papaya")]
-pub use self::papaya::{PapayaBackend, PapayaSession};
+pub use self::papaya::{PapayaBackend, PapayaGuard};
 #[cfg(feature = "rwlock")]
 pub use self::rwlock::RwLockBackend;
 #[cfg(feature = "scc")]
@@ -58,13 +58,13 @@ macro_rules! constructors {
             /// [`MAX_CAPACITY`](crate::MAX_CAPACITY).
             pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Result<Self, crate::ConfigError> {
                 let capacity = crate::config::check_capacity(capacity)?;
-                Ok(Self { map: $build(capacity, hasher) })
+                Ok($build(capacity, hasher))
             }
         }
 
         impl<K: Eq + std::hash::Hash, V, S: $($hasher_bound)+ + Default> Default for $backend<K, V, S> {
             fn default() -> Self {
-                Self { map: $build(0, S::default()) }
+                $build(0, S::default())
             }
         }
 

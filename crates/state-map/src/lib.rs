@@ -5,25 +5,15 @@
     doc = include_str!("../README.md")
 )]
 //!
-//! # Design
+//! 1. [`StateMap`] is what a map implements, [`Access`] has its operations, and says what each promises.
+//! 2. The backends are in one file each, which says what stands behind the promises.
+//! 3. Only this crate names dashmap, papaya, scc and parking_lot; `cargo xtask test` keeps it so.
 //!
-//! [`StateMap`] is a map, [`MapSession`] has its operations, [`Retire`] says what a value gives up when it leaves. The
-//! backends are in one file each. What the contract promises and why stands at the top of its module, and in the
-//! documentation of each method: what is atomic, how often a closure may run, what may block, what it costs.
-//!
-//! A crate on top defines a trait of its own over the maps it can use, and gets it for every `StateMap` by one
-//! blanket implementation. Its method names should differ from those here, since both traits may be in scope.
-//!
-//! # Why
-//!
-//! A generic cache or an enum of maps would have been shorter. The one hides what the backends differ in, which
-//! is what one chooses them by; the other compiles all of them into everybody's build.
-//!
-//! # Invariants
-//!
-//! Only this crate names dashmap, papaya and scc; the workspace's `clippy.toml` keeps it so.
+//! Why it is this way, and what was tried: `adr/0002-the-map-seam.md`.
+
 #![forbid(unsafe_code)]
 
+mod access;
 mod backends;
 mod config;
 #[cfg(feature = "conformance")]
@@ -32,17 +22,11 @@ mod contract;
 mod default;
 #[cfg(feature = "model")]
 pub mod model;
-mod retire;
-#[cfg(any(
-    feature = "dashmap",
-    feature = "model",
-    feature = "rwlock",
-    feature = "scc"
-))]
-mod session;
+mod shared;
 #[doc(hidden)]
 pub mod sync;
 
+pub use access::Access;
 #[cfg(feature = "dashmap")]
 pub use backends::DashMapBackend;
 #[cfg(feature = "rwlock")]
@@ -50,25 +34,17 @@ pub use backends::RwLockBackend;
 #[cfg(feature = "scc")]
 pub use backends::SccBackend;
 #[cfg(feature = "papaya")]
-pub use backends::{PapayaBackend, PapayaSession};
+pub use backends::{PapayaBackend, PapayaGuard};
 pub use config::{ConfigError, MAX_CAPACITY, MAX_SHARDS};
-pub use contract::{MapSession, Occupied, Shrink, StateMap};
-pub use default::DefaultMap;
+pub use contract::{Shrink, StateMap};
 #[cfg(not(any(
     feature = "dashmap",
     feature = "papaya",
     feature = "scc",
     feature = "rwlock"
 )))]
-pub use default::NoBackend;
-pub use retire::{Retire, TakeOnce};
-#[cfg(any(
-    feature = "dashmap",
-    feature = "model",
-    feature = "rwlock",
-    feature = "scc"
-))]
-pub use session::LocalSession;
+pub use default::none::NoBackend;
+pub use default::{BackendEnabled, DefaultMap};
 
 /// The hasher of every backend unless another is named: foldhash's fast one, seeded at random for each map.
 ///

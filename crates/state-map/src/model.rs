@@ -23,18 +23,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::sync::{self, Mutex};
-use crate::{LocalSession, MapSession, Occupied, Retire, Shrink, StateMap};
+use crate::{Access, Shrink, StateMap};
 
 /// An obviously correct [`StateMap`]: a vector behind one lock.
-pub struct ReferenceMap<K, V> {
-    entries: Mutex<Vec<(K, V)>>,
-}
+pub struct ReferenceMap<K, V>(Mutex<Vec<(K, V)>>);
 
 impl<K, V> Default for ReferenceMap<K, V> {
     fn default() -> Self {
-        Self {
-            entries: Mutex::new(Vec::new()),
-        }
+        Self(Mutex::new(Vec::new()))
     }
 }
 
@@ -50,124 +46,113 @@ fn position<K: Borrow<Q>, V, Q: Eq + ?Sized>(entries: &[(K, V)], key: &Q) -> Opt
 
 impl<K, V> StateMap for ReferenceMap<K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = LocalSession<'a, Self>
+    type Guard<'a>
+        = ()
     where
         Self: 'a;
 
-    fn session(&self) -> Self::Session<'_> {
-        LocalSession::new(self)
-    }
+    fn guard(&self) {}
 
-    fn len(&self) -> usize {
-        sync::lock(&self.entries).len()
-    }
-
-    fn shrink(&self) -> Shrink {
-        sync::lock(&self.entries).shrink_to_fit();
-        Shrink::Done
-    }
-}
-
-impl<K, V> MapSession for LocalSession<'_, ReferenceMap<K, V>>
-where
-    K: Eq + Hash + Clone,
-    V: Retire,
-{
-    type Key = K;
-    type Value = V;
-
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let entries = sync::lock(&self.map.entries);
+        let entries = sync::lock(&access.map().0);
         position(&entries, key).map(|at| f(&entries[at].1))
     }
 
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        let mut entries = sync::lock(&self.map.entries);
-        if let Some(at) = position(&entries, &key) {
-            return Err(Occupied {
-                occupant: occupied(&entries[at].1),
-                rejected: value,
-            });
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        let mut entries = sync::lock(&access.map().0);
+        if position(&entries, &key).is_some() {
+            // Unlocked before the key is dropped.
+            drop(entries);
+            return Err(value);
         }
         entries.push((key, value));
         Ok(())
     }
 
-    fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
+    fn remove_if<Q>(
+        access: &Access<'_, Self>,
+        key: &Q,
+        mut condition: impl FnMut(&V) -> bool,
+    ) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let mut entries = sync::lock(&self.map.entries);
-        let at = position(&entries, key)?;
-        if !condition(&entries[at].1) {
-            return None;
+        let mut entries = sync::lock(&access.map().0);
+        match position(&entries, key) {
+            Some(at) if condition(&entries[at].1) => {
+                let removed = entries.swap_remove(at);
+                // Unlocked before the entry is dropped.
+                drop(entries);
+                drop(removed);
+                true
+            }
+            _ => false,
         }
-        let (_key, value) = entries.swap_remove(at);
-        drop(entries);
-        Some(value.retire())
     }
 
-    fn for_each(&self, mut f: impl FnMut(&K, &V)) {
-        for (key, value) in sync::lock(&self.map.entries).iter() {
+    fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
+        for (key, value) in sync::lock(&access.map().0).iter() {
             f(key, value);
         }
+    }
+
+    fn shrink(&self) -> Shrink {
+        sync::lock(&self.0).shrink_to_fit();
+        Shrink::Done
     }
 }
 
 /// A [`StateMap`] that does whatever the contract does not forbid.
-pub struct AdversarialMap<K, V> {
-    state: Mutex<Adversary<K, V>>,
-}
+pub struct AdversarialMap<K, V>(Mutex<Adversary<K, V>>);
 
 struct Adversary<K, V> {
-    entries: Vec<(K, Arc<V>)>,
-    /// Values of removed entries: the contract promises no moment at which they are dropped.
-    shells: Vec<Arc<V>>,
+    entries: Vec<Arc<(K, V)>>,
+    /// Removed entries: the contract promises no moment at which they are dropped.
+    shells: Vec<Arc<(K, V)>>,
 }
 
 impl<K, V> Adversary<K, V> {
-    fn snapshot(&self) -> Vec<(K, Arc<V>)>
+    fn position<Q: Eq + ?Sized>(&self, key: &Q) -> Option<usize>
     where
-        K: Clone,
+        K: Borrow<Q>,
     {
-        self.entries.clone()
+        self.entries
+            .iter()
+            .position(|entry| entry.0.borrow() == key)
     }
 }
 
 impl<K, V> AdversarialMap<K, V> {
-    fn find<Q: Eq + ?Sized>(&self, key: &Q) -> Option<Arc<V>>
+    fn find<Q: Eq + ?Sized>(&self, key: &Q) -> Option<Arc<(K, V)>>
     where
         K: Borrow<Q>,
     {
-        let state = sync::lock(&self.state);
-        position(&state.entries, key).map(|at| Arc::clone(&state.entries[at].1))
+        let state = sync::lock(&self.0);
+        let at = state.position(key)?;
+        Some(Arc::clone(&state.entries[at]))
+    }
+
+    fn entries(&self) -> Vec<Arc<(K, V)>> {
+        sync::lock(&self.0).entries.clone()
     }
 }
 
 impl<K, V> Default for AdversarialMap<K, V> {
     fn default() -> Self {
-        Self {
-            state: Mutex::new(Adversary {
-                entries: Vec::new(),
-                shells: Vec::new(),
-            }),
-        }
+        Self(Mutex::new(Adversary {
+            entries: Vec::new(),
+            shells: Vec::new(),
+        }))
     }
 }
 
@@ -179,102 +164,78 @@ impl<K, V> fmt::Debug for AdversarialMap<K, V> {
 
 impl<K, V> StateMap for AdversarialMap<K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = LocalSession<'a, Self>
+    type Guard<'a>
+        = ()
     where
         Self: 'a;
 
-    fn session(&self) -> Self::Session<'_> {
-        LocalSession::new(self)
-    }
+    fn guard(&self) {}
 
-    fn len(&self) -> usize {
-        sync::lock(&self.state).entries.len()
-    }
-
-    fn shrink(&self) -> Shrink {
-        Shrink::Unsupported
-    }
-}
-
-impl<K, V> MapSession for LocalSession<'_, AdversarialMap<K, V>>
-where
-    K: Eq + Hash + Clone,
-    V: Retire,
-{
-    type Key = K;
-    type Value = V;
-
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.map.find(key).map(|value| f(&value))
+        access.map().find(key).map(|entry| f(&entry.1))
     }
 
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        let mut state = sync::lock(&self.map.state);
-        if let Some(at) = position(&state.entries, &key) {
-            let occupant = Arc::clone(&state.entries[at].1);
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        let mut state = sync::lock(&access.map().0);
+        if state.position(&key).is_some() {
+            // Unlocked before the key is dropped.
             drop(state);
-            return Err(Occupied {
-                occupant: occupied(&occupant),
-                rejected: value,
-            });
+            return Err(value);
         }
-        state.entries.push((key, Arc::new(value)));
+        state.entries.push(Arc::new((key, value)));
         Ok(())
     }
 
-    fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
+    fn remove_if<Q>(
+        access: &Access<'_, Self>,
+        key: &Q,
+        mut condition: impl FnMut(&V) -> bool,
+    ) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        loop {
-            let value = self.map.find(key)?;
+        while let Some(entry) = access.map().find(key) {
             // Once for nothing: a condition must bear to be asked again.
-            let _ = condition(&value);
-            if !condition(&value) {
-                return None;
+            let _ = condition(&entry.1);
+            if !condition(&entry.1) {
+                return false;
             }
-            let mut state = sync::lock(&self.map.state);
-            let at = position(&state.entries, key)?;
-            if Arc::ptr_eq(&state.entries[at].1, &value) {
-                state.entries.swap_remove(at);
-                state.shells.push(Arc::clone(&value));
-                drop(state);
-                return Some(value.retire());
+            let mut state = sync::lock(&access.map().0);
+            match state.position(key) {
+                Some(at) if Arc::ptr_eq(&state.entries[at], &entry) => {
+                    let shell = state.entries.swap_remove(at);
+                    state.shells.push(shell);
+                    return true;
+                }
+                // Another thread removed it, and has perhaps put another one there.
+                _ => {}
             }
+        }
+        false
+    }
+
+    fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
+        let before = access.map().entries();
+        before.iter().for_each(|entry| f(&entry.0, &entry.1));
+        let after = access.map().entries();
+        let unchanged = before.len() == after.len()
+            && before.iter().zip(&after).all(|(b, a)| Arc::ptr_eq(b, a));
+        if !unchanged {
+            after.iter().for_each(|entry| f(&entry.0, &entry.1));
         }
     }
 
-    fn for_each(&self, mut f: impl FnMut(&K, &V)) {
-        let before = sync::lock(&self.map.state).snapshot();
-        for (key, value) in &before {
-            f(key, value);
-        }
-        let after = sync::lock(&self.map.state).snapshot();
-        let unchanged = before.len() == after.len()
-            && before
-                .iter()
-                .zip(&after)
-                .all(|(b, a)| Arc::ptr_eq(&b.1, &a.1));
-        if !unchanged {
-            for (key, value) in &after {
-                f(key, value);
-            }
-        }
+    fn len(&self) -> usize {
+        sync::lock(&self.0).entries.len()
     }
 }

@@ -46,7 +46,7 @@ pub use crate::{
     error::{ClaimError, ParseStreamIdError, Rejected, StreamError, Tombstoned},
     id::StreamId,
     life::StreamKind,
-    map::{DefaultStreamMap, StateMapSession, StreamEntry, StreamMap, StreamSession},
+    map::{DefaultStreamMap, StreamEntry, StreamMap},
     registrant::{Registration, StreamReceiver},
     registry::{StreamRegistry, StreamRegistryConfig, StreamStats},
 };

@@ -24,11 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quanta::Clock;
+use state_map::BackendEnabled;
 use worker_id::EndpointInstanceId;
 
 use crate::cell::{Home, Remains, StreamCell};
 use crate::life::Stage;
-use crate::map::{DefaultStreamMap, StreamEntry, StreamMap, StreamSession};
+use crate::map::{DefaultStreamMap, StreamEntry, StreamMap};
 use crate::tombstones::{self, Tombstones};
 use crate::{Claim, ClaimError, Registration, StreamError, StreamId, StreamKind, Tombstoned};
 
@@ -94,11 +95,11 @@ pub struct StreamRegistry<T, M = DefaultStreamMap<T>> {
 impl<T: Send + 'static> StreamRegistry<T> {
     /// A registry on the default map.
     #[must_use]
-    pub fn new(config: StreamRegistryConfig) -> Self
+    pub fn new<'new>(config: StreamRegistryConfig) -> Self
     where
-        DefaultStreamMap<T>: StreamMap<T> + Default,
+        DefaultStreamMap<T>: BackendEnabled<'new>,
     {
-        Self::with_map(config, DefaultStreamMap::<T>::default())
+        Self::with_map(config, DefaultStreamMap::<T>::empty())
     }
 }
 
@@ -142,7 +143,8 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         loop {
             let id = StreamId::random();
             let cell = Arc::new(StreamCell::new(id, kind, Arc::clone(self) as _));
-            if self.map.open().store(id, StreamEntry(Arc::clone(&cell))) {
+            let entry = StreamEntry(Arc::clone(&cell));
+            if self.map.access().insert_if_absent(id, entry).is_ok() {
                 return Registration::new(cell);
             }
         }
@@ -165,9 +167,9 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         instance: &EndpointInstanceId,
     ) -> Result<(), Tombstoned> {
         let outcome = self.tombstones.associate(instance, |epoch| {
-            let session = self.map.open();
+            let access = self.map.access();
             for id in ids {
-                session.find(id, |entry| entry.0.associate(instance, epoch));
+                access.read(id, |entry| entry.0.associate(instance, epoch));
             }
         });
         if outcome.is_err() {
@@ -224,7 +226,7 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
     pub fn stats(&self) -> StreamStats {
         let mut stats = StreamStats::default();
         let mut instances = HashSet::new();
-        self.map.open().visit(|_, entry| {
+        self.map.access().for_each(|_, entry| {
             entry.0.census(|stage, instance| {
                 match stage {
                     Stage::Pending => stats.pending += 1,
@@ -244,7 +246,7 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
     }
 
     fn cell(&self, id: &StreamId) -> Option<Arc<StreamCell<T>>> {
-        self.map.open().find(id, |entry| Arc::clone(&entry.0))
+        self.map.access().read(id, |entry| Arc::clone(&entry.0))
     }
 
     fn end(&self, id: &StreamId, why: StreamError) -> bool {
@@ -254,15 +256,15 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
     fn end_those(&self, end: impl Fn(&StreamCell<T>) -> Option<Remains>) -> usize {
         let mut ended = Vec::new();
         self.map
-            .open()
-            .visit(|_, entry| ended.extend(end(&entry.0)));
+            .access()
+            .for_each(|_, entry| ended.extend(end(&entry.0)));
         ended.len()
     }
 }
 
 impl<T: Send + 'static, M: StreamMap<T>> Home for StreamRegistry<T, M> {
     fn forget(&self, id: &StreamId) {
-        self.map.open().evict(id);
+        self.map.access().remove(id);
     }
 }
 

@@ -14,14 +14,14 @@ use state_map::model::{AdversarialMap, ReferenceMap};
 use stream_registry::{
     ClaimError, Registration, StreamEntry, StreamError, StreamId, StreamKind, StreamMap,
 };
-use support::{Ends as _, Watched, instance, poll, ready};
+use support::{Ends as _, instance, poll, ready};
 
 use StreamKind::{Request, Response};
 
 /// Counts its owners, so that a scenario can tell that a value was dropped once.
 type Value = Arc<()>;
 type World<M> = support::World<Value, M>;
-type Streams<M> = Arc<stream_registry::StreamRegistry<Value, Watched<M>>>;
+type Streams<M> = Arc<stream_registry::StreamRegistry<Value, Arc<M>>>;
 
 fn model(scenario: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use state_map::Access;
 use state_map::sync::{self, MutexGuard};
 use worker_id::WorkerWithDpRank;
 
@@ -9,7 +10,7 @@ use super::MemoryStore;
 use crate::entry::{Moment, Note, SessionEntry};
 use crate::fingerprint::SessionFingerprint;
 use crate::ledger::{BITE, Ledger, Oldest};
-use crate::map::{SessionMap, SessionMapSession};
+use crate::map::SessionMap;
 use crate::{
     Binding, BindingKind, ExpireCause, Expired, SessionKey, SessionRef, StoreError, WhenFull,
 };
@@ -19,7 +20,7 @@ impl<M: SessionMap> MemoryStore<M> {
     pub(super) fn write(&self) -> Writing<'_, M> {
         let ledger = sync::lock(&self.ledger);
         Writing {
-            session: self.hot.map.open(),
+            access: self.hot.map.access(),
             // With the lock held, so that no writer goes by an earlier moment than the one before it.
             moment: self.hot.time.moment(),
             ledger,
@@ -43,7 +44,7 @@ impl<M: SessionMap> MemoryStore<M> {
 
 /// A write under way. The fields are dropped in this order: the lock is released before anybody is told.
 pub(super) struct Writing<'s, M: SessionMap> {
-    pub(super) session: M::Session<'s>,
+    pub(super) access: Access<'s, M>,
     pub(super) moment: Moment,
     pub(super) ledger: MutexGuard<'s, Ledger>,
     ended: Told<'s, M>,
@@ -71,7 +72,7 @@ impl<M: SessionMap> Writing<'_, M> {
         ask: impl Fn(&SessionEntry, Moment) -> Option<R>,
     ) -> Option<R> {
         loop {
-            let answer = self.session.find(&at, |entry| ask(entry, self.moment))?;
+            let answer = self.access.read(&at, |entry| ask(entry, self.moment))?;
             // Another thread may know a later time, or an earlier one, and just have refreshed it: absent it is only once
             // it is ended.
             if answer.is_some() || self.look(at) {
@@ -89,15 +90,15 @@ impl<M: SessionMap> Writing<'_, M> {
     pub(super) fn look(&mut self, at: SessionFingerprint) -> bool {
         let ledger = &mut self.ledger;
         let _ = self
-            .session
-            .find(&at, |entry| ledger.unnote(at, entry.note()));
+            .access
+            .read(&at, |entry| ledger.unnote(at, entry.note()));
         self.look_at_taken(at)
     }
 
     /// Looks at an entry that the ledger has no note of at this moment.
     fn look_at_taken(&mut self, at: SessionFingerprint) -> bool {
         let (ledger, moment) = (&mut self.ledger, self.moment);
-        let looked = self.session.find(&at, |entry| {
+        let looked = self.access.read(&at, |entry| {
             let ended = entry.end_if_run_out(moment);
             if let Err(live) = ended {
                 ledger.note(at, entry, live.deadline, live.refreshed);
@@ -107,7 +108,7 @@ impl<M: SessionMap> Writing<'_, M> {
         let Ok(ended) = looked.unwrap_or(Ok(None)) else {
             return false;
         };
-        self.session.evict(&at);
+        self.access.remove(&at);
         let name = self.ledger.remove_taken(at);
         if let Some(binding) = ended {
             self.ended(name, binding, ExpireCause::Idle);
@@ -133,15 +134,15 @@ impl<M: SessionMap> Writing<'_, M> {
         end: impl FnOnce(&SessionEntry) -> Option<Binding>,
     ) -> Option<(Option<SessionKey>, Binding)> {
         let ended = self
-            .session
-            .find(&at, |entry| Some((end(entry)?, entry.note())));
+            .access
+            .read(&at, |entry| Some((end(entry)?, entry.note())));
         let (binding, note) = ended.flatten()?;
         Some((self.remove(at, note), binding))
     }
 
     /// Takes an entry that has ended out of the map and the ledger, and answers with its name, if that was kept.
     fn remove(&mut self, at: SessionFingerprint, note: Note) -> Option<SessionKey> {
-        self.session.evict(&at);
+        self.access.remove(&at);
         self.ledger.remove(at, note)
     }
 
@@ -185,7 +186,10 @@ impl<M: SessionMap> Writing<'_, M> {
             generation: self.ledger.next_generation(),
         };
         let note = self.ledger.add(at, name, self.moment.deadline);
-        self.session.put(at, SessionEntry::new(&binding, note));
+        // Never taken: what was there has been removed, and nobody else inserts.
+        let _ = self
+            .access
+            .insert_if_absent(at, SessionEntry::new(&binding, note));
         Ok(binding)
     }
 
@@ -209,7 +213,7 @@ impl<M: SessionMap> Writing<'_, M> {
         if self.ended.store.config.when_full != WhenFull::EvictOldestIdle {
             return Room::None;
         }
-        let (at, deadline) = match self.ledger.oldest_idle(self.moment, &self.session) {
+        let (at, deadline) = match self.ledger.oldest_idle(self.moment, &self.access) {
             Oldest::Is(at, deadline) => (at, deadline),
             Oldest::NotYet => return Room::Unknown,
             Oldest::AllInUse => return Room::None,

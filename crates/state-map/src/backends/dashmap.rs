@@ -1,8 +1,8 @@
 //! DashMap: shards, each a hash table behind a reader-writer lock that spins, then parks.
 //!
 //! A read writes the lock word of its shard, twice: readers of one shard share a cache line even where they
-//! share no entry. The table grows a shard at a time, under that shard's lock, and never shrinks unless
-//! asked to.
+//! share no entry. A reader enters while others read, whoever waits to write: see the README on waiting.
+//! The table grows a shard at a time, under that shard's lock, and never shrinks unless asked to.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -11,23 +11,17 @@ use ::dashmap::{DashMap, Entry};
 
 use super::constructors;
 use crate::config::{check_capacity, check_shards};
-use crate::{
-    ConfigError, DefaultHashBuilder, LocalSession, MapSession, Occupied, Retire, Shrink, StateMap,
-};
+use crate::{Access, ConfigError, DefaultHashBuilder, Shrink, StateMap};
 
 /// A [`StateMap`] on [`DashMap`], the default.
 ///
 /// It has four shards for each core, rounded up to a power of two, unless
 /// [told otherwise](Self::with_capacity_hasher_and_shards).
-pub struct DashMapBackend<K, V, S = DefaultHashBuilder> {
-    map: DashMap<K, V, S>,
-}
+pub struct DashMapBackend<K, V, S = DefaultHashBuilder>(DashMap<K, V, S>);
 
-constructors!(
-    DashMapBackend,
-    [BuildHasher + Clone],
-    DashMap::with_capacity_and_hasher
-);
+constructors!(DashMapBackend, [BuildHasher + Clone], |capacity, hasher| {
+    DashMapBackend(DashMap::with_capacity_and_hasher(capacity, hasher))
+});
 
 impl<K: Eq + Hash, V, S: BuildHasher + Clone> DashMapBackend<K, V, S> {
     /// An empty map with room for `capacity` entries, spread over `shards` shards, which hashes by `hasher`.
@@ -42,97 +36,80 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone> DashMapBackend<K, V, S> {
         shards: usize,
     ) -> Result<Self, ConfigError> {
         let (capacity, shards) = (check_capacity(capacity)?, check_shards(shards)?);
-        Ok(Self {
-            map: DashMap::with_capacity_and_hasher_and_shard_amount(capacity, hasher, shards),
-        })
+        let map = DashMap::with_capacity_and_hasher_and_shard_amount(capacity, hasher, shards);
+        Ok(Self(map))
     }
 }
 
 impl<K, V, S> StateMap for DashMapBackend<K, V, S>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
     S: BuildHasher + Clone + Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = LocalSession<'a, Self>
+    type Guard<'a>
+        = ()
     where
         Self: 'a;
 
-    fn session(&self) -> Self::Session<'_> {
-        LocalSession::new(self)
-    }
-
-    fn len(&self) -> usize {
-        self.map.len()
-    }
-
-    fn shard_lens(&self) -> Option<Vec<usize>> {
-        Some(
-            self.map
-                .shards()
-                .iter()
-                .map(|shard| shard.read().len())
-                .collect(),
-        )
-    }
-
-    fn shrink(&self) -> Shrink {
-        self.map.shrink_to_fit();
-        Shrink::Done
-    }
-}
-
-impl<K, V, S> MapSession for LocalSession<'_, DashMapBackend<K, V, S>>
-where
-    K: Eq + Hash + Clone,
-    V: Retire,
-    S: BuildHasher + Clone,
-{
-    type Key = K;
-    type Value = V;
+    fn guard(&self) {}
 
     #[inline]
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.map.map.get(key).map(|entry| f(entry.value()))
+        access.map().0.get(key).map(|entry| f(entry.value()))
     }
 
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        match self.map.map.entry(key) {
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        match access.map().0.entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(value);
                 Ok(())
             }
-            Entry::Occupied(entry) => Err(Occupied {
-                occupant: occupied(entry.get()),
-                rejected: value,
-            }),
+            Entry::Occupied(entry) => {
+                // Unlocks the shard before the key, whose destructor is the user's, is dropped.
+                drop(entry.into_key());
+                Err(value)
+            }
         }
     }
 
-    fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
+    fn remove_if<Q>(
+        access: &Access<'_, Self>,
+        key: &Q,
+        mut condition: impl FnMut(&V) -> bool,
+    ) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let (_key, value) = self.map.map.remove_if(key, |_, value| condition(value))?;
-        Some(value.retire())
+        // What comes back is dropped here, where nothing is locked any more.
+        let removed = access.map().0.remove_if(key, |_, value| condition(value));
+        removed.is_some()
     }
 
-    fn for_each(&self, mut f: impl FnMut(&K, &V)) {
-        for entry in &self.map.map {
+    fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
+        for entry in &access.map().0 {
             f(entry.key(), entry.value());
         }
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shard_lens(&self) -> Option<Vec<usize>> {
+        let shards = self.0.shards().iter();
+        Some(shards.map(|shard| shard.read().len()).collect())
+    }
+
+    fn shrink(&self) -> Shrink {
+        self.0.shrink_to_fit();
+        Shrink::Done
     }
 }

@@ -1,7 +1,7 @@
 //! papaya: open addressing without locks, entries behind pointers, memory reclaimed by seize.
 //!
 //! A read writes nothing that another thread reads, but for the pin, which is the thread's own. What is
-//! removed stays allocated until every session that was open then has closed. The table grows
+//! removed stays allocated until every access that was open then has closed. The table grows
 //! incrementally, and shrinks only as far as a later resize happens to.
 //!
 //! Two traps: the condition of `remove_if` runs on a value that others may be changing, and runs again where
@@ -15,106 +15,78 @@ use std::hash::{BuildHasher, Hash};
 use ::papaya::{HashMap, HashMapRef, LocalGuard};
 
 use super::constructors;
-use crate::{DefaultHashBuilder, MapSession, Occupied, Retire, Shrink, StateMap};
+use crate::{Access, DefaultHashBuilder, StateMap};
 
 /// A [`StateMap`] on papaya's [`HashMap`].
-pub struct PapayaBackend<K, V, S = DefaultHashBuilder> {
-    map: HashMap<K, V, S>,
-}
+pub struct PapayaBackend<K, V, S = DefaultHashBuilder>(HashMap<K, V, S>);
 
-constructors!(
-    PapayaBackend,
-    [BuildHasher],
-    HashMap::with_capacity_and_hasher
-);
+constructors!(PapayaBackend, [BuildHasher], |capacity, hasher| {
+    PapayaBackend(HashMap::with_capacity_and_hasher(capacity, hasher))
+});
+
+/// What an access to a [`PapayaBackend`] holds: the map, pinned.
+pub struct PapayaGuard<'a, K, V, S>(HashMapRef<'a, K, V, S, LocalGuard<'a>>);
+
+impl<K, V, S> fmt::Debug for PapayaGuard<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PapayaGuard").finish_non_exhaustive()
+    }
+}
 
 impl<K, V, S> StateMap for PapayaBackend<K, V, S>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
     S: BuildHasher + Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = PapayaSession<'a, K, V, S>
+    type Guard<'a>
+        = PapayaGuard<'a, K, V, S>
     where
         Self: 'a;
 
     #[inline]
-    fn session(&self) -> Self::Session<'_> {
-        PapayaSession {
-            pinned: self.map.pin(),
+    fn guard(&self) -> Self::Guard<'_> {
+        PapayaGuard(self.0.pin())
+    }
+
+    #[inline]
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        access.guard().0.get(key).map(f)
+    }
+
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        match access.guard().0.try_insert(key, value) {
+            Ok(_) => Ok(()),
+            Err(taken) => Err(taken.not_inserted),
+        }
+    }
+
+    fn remove_if<Q>(
+        access: &Access<'_, Self>,
+        key: &Q,
+        mut condition: impl FnMut(&V) -> bool,
+    ) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let removed = access.guard().0.remove_if(key, |_, value| condition(value));
+        matches!(removed, Ok(Some(_)))
+    }
+
+    fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
+        for (key, value) in &access.guard().0 {
+            f(key, value);
         }
     }
 
     fn len(&self) -> usize {
-        self.map.len()
-    }
-
-    fn shrink(&self) -> Shrink {
-        Shrink::Unsupported
-    }
-}
-
-/// A session on a [`PapayaBackend`]: the map, pinned.
-pub struct PapayaSession<'a, K, V, S> {
-    pinned: HashMapRef<'a, K, V, S, LocalGuard<'a>>,
-}
-
-impl<K, V, S> fmt::Debug for PapayaSession<'_, K, V, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PapayaSession").finish_non_exhaustive()
-    }
-}
-
-impl<K, V, S> MapSession for PapayaSession<'_, K, V, S>
-where
-    K: Eq + Hash + Clone,
-    V: Retire,
-    S: BuildHasher,
-{
-    type Key = K;
-    type Value = V;
-
-    #[inline]
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.pinned.get(key).map(f)
-    }
-
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        match self.pinned.try_insert(key, value) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Occupied {
-                occupant: occupied(error.current),
-                rejected: error.not_inserted,
-            }),
-        }
-    }
-
-    fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        match self.pinned.remove_if(key, |_, value| condition(value)) {
-            Ok(Some((_, value))) => Some(value.retire()),
-            Ok(None) | Err(_) => None,
-        }
-    }
-
-    fn for_each(&self, mut f: impl FnMut(&K, &V)) {
-        for (key, value) in &self.pinned {
-            f(key, value);
-        }
+        self.0.len()
     }
 }

@@ -10,98 +10,78 @@ use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 
 use ::scc::HashMap;
-use ::scc::hash_map::Entry;
 
 use super::constructors;
-use crate::{DefaultHashBuilder, LocalSession, MapSession, Occupied, Retire, Shrink, StateMap};
+use crate::{Access, DefaultHashBuilder, Shrink, StateMap};
 
 /// A [`StateMap`] on scc's [`HashMap`].
 ///
 /// It never shrinks below the capacity it was built with.
-pub struct SccBackend<K, V, S = DefaultHashBuilder>
+pub struct SccBackend<K, V, S = DefaultHashBuilder>(HashMap<K, V, S>)
 where
-    S: BuildHasher,
-{
-    map: HashMap<K, V, S>,
-}
+    S: BuildHasher;
 
-constructors!(SccBackend, [BuildHasher], HashMap::with_capacity_and_hasher);
+constructors!(SccBackend, [BuildHasher], |capacity, hasher| SccBackend(
+    HashMap::with_capacity_and_hasher(capacity, hasher)
+));
 
 impl<K, V, S> StateMap for SccBackend<K, V, S>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Send + Sync,
+    V: Send + Sync,
     S: BuildHasher + Send + Sync,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = LocalSession<'a, Self>
+    type Guard<'a>
+        = ()
     where
         Self: 'a;
 
-    fn session(&self) -> Self::Session<'_> {
-        LocalSession::new(self)
+    fn guard(&self) {}
+
+    #[inline]
+    fn read<Q, R>(access: &Access<'_, Self>, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        access.map().0.read_sync(key, |_, value| f(value))
+    }
+
+    fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
+        // Not through `entry_sync`, which drops a rejected key while the bucket is locked. This gives
+        // it back.
+        let taken = access.map().0.insert_sync(key, value);
+        taken.map_err(|(_key, value)| value)
+    }
+
+    fn remove_if<Q>(
+        access: &Access<'_, Self>,
+        key: &Q,
+        mut condition: impl FnMut(&V) -> bool,
+    ) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        // What comes back is dropped here, where nothing is locked any more.
+        let removed = access.map().0.remove_if_sync(key, |value| condition(value));
+        removed.is_some()
+    }
+
+    fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
+        access.map().0.iter_sync(|key, value| {
+            f(key, value);
+            true
+        });
     }
 
     fn len(&self) -> usize {
-        self.map.len()
+        self.0.len()
     }
 
     fn shrink(&self) -> Shrink {
         Shrink::Automatic
-    }
-}
-
-impl<K, V, S> MapSession for LocalSession<'_, SccBackend<K, V, S>>
-where
-    K: Eq + Hash + Clone,
-    V: Retire,
-    S: BuildHasher,
-{
-    type Key = K;
-    type Value = V;
-
-    #[inline]
-    fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.map.map.read_sync(key, |_, value| f(value))
-    }
-
-    fn insert_if_absent<R>(
-        &self,
-        key: K,
-        value: V,
-        occupied: impl FnOnce(&V) -> R,
-    ) -> Result<(), Occupied<V, R>> {
-        match self.map.map.entry_sync(key) {
-            Entry::Vacant(entry) => {
-                entry.insert_entry(value);
-                Ok(())
-            }
-            Entry::Occupied(entry) => Err(Occupied {
-                occupant: occupied(entry.get()),
-                rejected: value,
-            }),
-        }
-    }
-
-    fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> Option<V::Payload>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        let (_key, value) = self.map.map.remove_if_sync(key, |value| condition(value))?;
-        Some(value.retire())
-    }
-
-    fn for_each(&self, mut f: impl FnMut(&K, &V)) {
-        self.map.map.iter_sync(|key, value| {
-            f(key, value);
-            true
-        });
     }
 }

@@ -1,11 +1,11 @@
-//! Keys looked up in a borrowed form, and what a session sees.
+//! Keys looked up in a borrowed form, and what an access sees.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::hint::black_box;
 
-use super::{Backend, Ledger, Meter, Probe, insert_new};
-use crate::{MapSession, StateMap};
+use super::{Backend, MapOf, Meter, Probe, Sample, insert_new, stamp_of};
+use crate::StateMap;
 
 /// A key of two parts, as a tenant and a session are.
 #[derive(Clone, Debug)]
@@ -67,74 +67,77 @@ impl<'a> Borrow<dyn Parts + 'a> for Owned {
 
 /// `&str` finds a `String` and a `Box<str>`; two borrowed parts find a key made of both.
 pub fn keys_are_found_in_borrowed_form<B: Backend>() {
-    let ledger = Ledger::default();
-
     let strings = B::Map::<String, Probe>::default();
-    insert_new(&strings.session(), "a".to_owned(), Probe::new(1, &ledger));
-    assert_eq!(strings.session().read("a", |value| value.stamp), Some(1));
-    assert_eq!(strings.session().read("b", |value| value.stamp), None);
+    let access = strings.access();
     assert!(
-        strings
-            .session()
-            .remove_if("a", |value| value.stamp == 2)
-            .is_none()
+        access
+            .insert_if_absent("a".into(), Probe::sample(1))
+            .is_ok()
     );
-    assert!(strings.session().remove("a").is_some());
+    assert_eq!(access.read("a", Probe::stamp), Some(1));
+    assert_eq!(access.read("b", Probe::stamp), None);
+    assert!(!access.remove_if("a", |value| value.stamp() == 2));
+    assert!(access.remove("a"));
 
     let boxed = B::Map::<Box<str>, Probe>::default();
-    insert_new(&boxed.session(), "a".into(), Probe::new(2, &ledger));
-    assert_eq!(boxed.session().read("a", |value| value.stamp), Some(2));
+    let access = boxed.access();
+    assert!(
+        access
+            .insert_if_absent("a".into(), Probe::sample(2))
+            .is_ok()
+    );
+    assert_eq!(access.read("a", Probe::stamp), Some(2));
 
     let composite = B::Map::<Owned, Probe>::default();
+    let access = composite.access();
     let key = Owned {
         scope: "tenant".into(),
         id: "session".into(),
     };
-    insert_new(&composite.session(), key, Probe::new(3, &ledger));
-    let found = |parts: &dyn Parts| composite.session().read(parts, |value| value.stamp);
+    assert!(access.insert_if_absent(key, Probe::sample(3)).is_ok());
+    let found = |parts: &dyn Parts| access.read(parts, Probe::stamp);
     assert_eq!(found(&("tenant", "session")), Some(3));
     assert_eq!(found(&("tenants", "ession")), None);
 }
 
-/// What a session wrote it sees at once, and so does a session that was opened earlier.
-pub fn a_session_sees_its_own_writes<B: Backend>() {
-    let ledger = Ledger::default();
-    let map = B::Map::<u64, Probe>::default();
-    let earlier = map.session();
-    let writer = map.session();
+/// What an access wrote it sees at once, and so does an access that was opened earlier.
+pub fn an_access_sees_its_own_writes<M: MapOf<V>, V: Sample>() {
+    let map = M::default();
+    let earlier = map.access();
+    let writer = map.access();
     for key in 0..1_000 {
-        for session in [&earlier, &writer] {
-            assert_eq!(session.read(&key, |value| value.stamp), None);
+        for access in [&earlier, &writer] {
+            assert_eq!(stamp_of(access, key), None);
         }
-        insert_new(&writer, key, Probe::new(key, &ledger));
-        for session in [&earlier, &writer] {
-            assert_eq!(session.read(&key, |value| value.stamp), Some(key));
+        insert_new(&writer, key, key);
+        for access in [&earlier, &writer] {
+            assert_eq!(stamp_of(access, key), Some(key));
         }
         if key % 2 == 0 {
-            assert!(writer.remove(&key).is_some());
-            for session in [&earlier, &writer] {
-                assert_eq!(session.read(&key, |value| value.stamp), None);
+            assert!(writer.remove(&V::key(key)));
+            for access in [&earlier, &writer] {
+                assert_eq!(stamp_of(access, key), None);
             }
             assert!(
-                earlier.remove(&key).is_none(),
-                "the other session has removed it"
+                !earlier.remove(&V::key(key)),
+                "the other access has removed it"
             );
         }
     }
 }
 
-/// Neither a hit nor a miss by a borrowed key allocates, the session included.
+/// Neither a hit nor a miss by a borrowed key allocates, the access included.
 pub fn lookups_by_borrowed_key_allocate_nothing<B: Backend>(meter: Meter) {
-    let ledger = Ledger::default();
     let map = B::Map::<Box<str>, Probe>::default();
     for key in 0..100 {
-        insert_new(
-            &map.session(),
-            format!("session-{key}").into(),
-            Probe::new(key, &ledger),
+        let name = format!("session-{key}").into();
+        assert!(
+            map.access()
+                .insert_if_absent(name, Probe::sample(key))
+                .is_ok()
         );
     }
-    let look_up = |key| map.session().read(black_box(key), |value| value.stamp);
+    let look_up = |key| map.access().read(black_box(key), Probe::stamp);
     // The first access of a thread may register it with the backend's memory reclamation.
     assert_eq!(look_up("session-7"), Some(7));
 

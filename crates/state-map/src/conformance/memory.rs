@@ -1,7 +1,7 @@
 //! What a burst leaves behind.
 
 use super::{Backend, Meter};
-use crate::{MapSession, Retire, Shrink, StateMap};
+use crate::{Shrink, StateMap};
 
 /// The share of a burst's memory that a map may keep, as it documents: 1.0 is all of it.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +15,6 @@ pub struct MemoryBounds {
 /// About a small request state's worth of bytes.
 struct Bulk(#[expect(dead_code, reason = "only its size counts")] [u64; 6]);
 
-impl Retire for Bulk {
-    type Payload = ();
-
-    fn retire(&self) {}
-}
-
 const BURST: u64 = 1_000_000;
 const LEFT: u64 = 1_000;
 
@@ -30,11 +24,7 @@ pub fn memory_after_a_burst_is_bounded<B: Backend>(meter: Meter, bounds: MemoryB
     let start = meter().live_bytes;
     let map = B::Map::<u64, Bulk>::default();
     for key in 0..BURST {
-        assert!(
-            map.session()
-                .insert_if_absent(key, Bulk([key; 6]), |_| ())
-                .is_ok()
-        );
+        assert!(map.access().insert_if_absent(key, Bulk([key; 6])).is_ok());
     }
     let peak = meter().live_bytes - start;
     let content = i64::try_from(BURST * size_of::<(u64, Bulk)>() as u64).unwrap_or(i64::MAX);
@@ -44,7 +34,7 @@ pub fn memory_after_a_burst_is_bounded<B: Backend>(meter: Meter, bounds: MemoryB
     );
 
     for key in LEFT..BURST {
-        assert!(map.session().remove(&key).is_some());
+        assert!(map.access().remove(&key));
     }
     let drained = meter().live_bytes - start;
     let answer = map.shrink();

@@ -1,13 +1,13 @@
 //! One thread, a naive model stepped beside the map, and a comparison after every step.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::{Backend, Ledger, Probe, insert_new};
-use crate::{MapSession, StateMap};
+use super::{MapOf, Sample, insert_new, stamp_of, take};
+use crate::Access;
 
 /// Few enough that steps meet each other's entries.
 const KEYS: u64 = 12;
@@ -18,7 +18,6 @@ enum Step {
     Read(u64),
     Remove(u64),
     RemoveIf(u64, bool),
-    Retain(u64),
     Shrink,
 }
 
@@ -28,35 +27,33 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..KEYS).prop_map(Step::Read),
         2 => (0..KEYS).prop_map(Step::Remove),
         2 => (0..KEYS, any::<bool>()).prop_map(|(key, accept)| Step::RemoveIf(key, accept)),
-        1 => (1..4_u64).prop_map(Step::Retain),
         1 => Just(Step::Shrink),
     ]
 }
 
-/// Random steps, each answered as a `HashMap` would, whether in a session of their own or all in one.
-pub fn matches_the_oracle<B: Backend>() {
+/// Random steps, each answered as a std map would, whether in an access of their own or all in one.
+pub fn matches_the_oracle<M: MapOf<V>, V: Sample>() {
     let config = Config {
         failure_persistence: None,
         ..Config::default()
     };
     let outcome = TestRunner::new(config).run(
         &(vec(step(), 0..60), any::<bool>()),
-        |(steps, one_session)| {
-            let map = B::Map::<u64, Probe>::default();
-            let ledger = Ledger::default();
-            let mut model = HashMap::new();
-            let held = one_session.then(|| map.session());
+        |(steps, one_access)| {
+            let map = M::default();
+            let mut model = BTreeMap::new();
+            let held = one_access.then(|| map.access());
             for (number, step) in (0..).zip(steps) {
                 let own;
-                let session = match &held {
-                    Some(session) => session,
+                let access = match &held {
+                    Some(access) => access,
                     None => {
-                        own = map.session();
+                        own = map.access();
                         &own
                     }
                 };
-                apply(&map, session, &mut model, &step, number, &ledger)?;
-                compare(&map, session, &model)?;
+                apply(access, &mut model, &step, number)?;
+                compare(access, &model)?;
             }
             Ok(())
         },
@@ -74,117 +71,90 @@ fn check(holds: bool, rule: &str) -> Result<(), TestCaseError> {
     }
 }
 
-fn apply<M: StateMap<Key = u64, Value = Probe>>(
-    map: &M,
-    session: &M::Session<'_>,
-    model: &mut HashMap<u64, u64>,
+fn apply<M: MapOf<V>, V: Sample>(
+    access: &Access<'_, M>,
+    model: &mut BTreeMap<u64, u64>,
     step: &Step,
     stamp: u64,
-    ledger: &Ledger,
 ) -> Result<(), TestCaseError> {
     match *step {
-        Step::Insert(key) => {
-            match session
-                .insert_if_absent(key, Probe::new(stamp, ledger), |occupant| occupant.stamp)
-            {
-                Ok(()) => check(
-                    model.insert(key, stamp).is_none(),
-                    "an insertion succeeds on an absent key only",
-                ),
-                Err(taken) => {
-                    check(
-                        taken.rejected.stamp == stamp,
-                        "an insertion gives back the value it was given",
-                    )?;
-                    check(
-                        model.get(&key) == Some(&taken.occupant),
-                        "an insertion shows the occupant",
-                    )
-                }
+        Step::Insert(key) => match access.insert_if_absent(V::key(key), V::sample(stamp)) {
+            Ok(()) => check(
+                model.insert(key, stamp).is_none(),
+                "an insertion succeeds on an absent key only",
+            ),
+            Err(rejected) => {
+                check(
+                    rejected.stamp() == stamp,
+                    "an insertion gives back the value it was given",
+                )?;
+                check(
+                    model.contains_key(&key),
+                    "an insertion fails on a taken key only",
+                )
             }
-        }
-        Step::Read(key) => {
-            let hits = session.read(&key, |value| value.stamp);
-            check(
-                hits == model.get(&key).copied(),
-                "a read answers what was inserted last",
-            )
-        }
-        Step::Remove(key) => {
-            let payload = session
-                .remove(&key)
-                .map(|payload| payload.map(|payload| payload.stamp));
-            check(
-                payload == model.remove(&key).map(Some),
-                "a removal hands over the entry's own payload",
-            )
-        }
+        },
+        Step::Read(key) => check(
+            stamp_of(access, key) == model.get(&key).copied(),
+            "a read answers what was inserted last",
+        ),
+        Step::Remove(key) => check(
+            access.remove(&V::key(key)) == model.remove(&key).is_some(),
+            "a removal says whether there was an entry",
+        ),
         Step::RemoveIf(key, accept) => {
             let mut met = None;
-            let payload = session.remove_if(&key, |value| {
-                met = Some(value.stamp);
+            let removed = take(access, key, |stamp| {
+                met = Some(stamp);
                 accept
             });
             check(
                 met == model.get(&key).copied(),
                 "a condition is asked of the entry, where there is one",
             )?;
-            let expected = if accept {
-                model.remove(&key).map(Some)
-            } else {
-                None
-            };
+            let expected = if accept { model.remove(&key) } else { None };
             check(
-                payload.map(|payload| payload.map(|payload| payload.stamp)) == expected,
+                removed == expected,
                 "a conditional removal removes what its condition accepts, and nothing else",
             )
         }
-        Step::Retain(modulus) => {
-            let mut removed = HashMap::new();
-            session.retain(
-                |key, _| key % modulus == 0,
-                |key, payload| {
-                    removed.insert(key, payload.map(|payload| payload.stamp));
-                },
-            );
-            let declined: HashMap<_, _> = model
-                .extract_if(|key, _| key % modulus != 0)
-                .map(|(key, stamp)| (key, Some(stamp)))
-                .collect();
-            check(
-                removed == declined,
-                "a retain removes what its predicate declines, and hands each over once",
-            )
-        }
         Step::Shrink => {
-            let _ = map.shrink();
+            let _ = access.map().shrink();
             Ok(())
         }
     }
 }
 
-fn compare<M: StateMap<Key = u64, Value = Probe>>(
-    map: &M,
-    session: &M::Session<'_>,
-    model: &HashMap<u64, u64>,
+fn compare<M: MapOf<V>, V: Sample>(
+    access: &Access<'_, M>,
+    model: &BTreeMap<u64, u64>,
 ) -> Result<(), TestCaseError> {
     for key in 0..KEYS {
-        let stamp = session.read(&key, |value| value.stamp);
         check(
-            stamp == model.get(&key).copied(),
+            stamp_of(access, key) == model.get(&key).copied(),
             "after a step, every key reads as in the model",
         )?;
     }
     let mut met = Vec::new();
-    session.for_each(|key, value| met.push((*key, value.stamp)));
+    let mut right_keys = true;
+    access.for_each(|key, value| {
+        let of_it =
+            |(number, stamp): (&u64, &u64)| *stamp == value.stamp() && V::key(*number) == *key;
+        right_keys &= model.iter().any(of_it);
+        met.push(value.stamp());
+    });
+    met.sort_unstable();
+    let mut stamps: Vec<u64> = model.values().copied().collect();
+    stamps.sort_unstable();
     check(
-        met.len() == model.len(),
+        met == stamps,
         "while nobody writes, an iteration meets every entry once",
     )?;
     check(
-        met.iter().all(|(key, stamp)| model.get(key) == Some(stamp)),
-        "while nobody writes, an iteration meets the entries that are there",
+        right_keys,
+        "while nobody writes, an iteration meets entries under their keys",
     )?;
+    let map = access.map();
     check(
         map.len() == model.len(),
         "while nobody writes, the length is exact",
@@ -196,25 +166,20 @@ fn compare<M: StateMap<Key = u64, Value = Probe>>(
 }
 
 /// Enough entries that every map has grown and moved them several times, half of them removed again.
-pub fn a_large_map_keeps_every_entry<B: Backend>() {
+pub fn a_large_map_keeps_every_entry<M: MapOf<V>, V: Sample>() {
     const ENTRIES: u64 = 10_000;
-    let map = B::Map::<u64, Probe>::default();
-    let ledger = Ledger::default();
+    let map = M::default();
     for key in 0..ENTRIES {
-        insert_new(&map.session(), key, Probe::new(key, &ledger));
+        insert_new(&map.access(), key, key);
     }
     for key in (1..ENTRIES).step_by(2) {
-        let payload = map.session().remove(&key).flatten();
-        assert_eq!(
-            payload.map(|payload| payload.stamp),
-            Some(key),
-            "each entry is there to be removed"
-        );
+        let removed = take(&map.access(), key, |_| true);
+        assert_eq!(removed, Some(key), "each entry is there to be removed");
     }
     for key in 0..ENTRIES {
         let expected = (key % 2 == 0).then_some(key);
         assert_eq!(
-            map.session().read(&key, |value| value.stamp),
+            stamp_of(&map.access(), key),
             expected,
             "what stays is unchanged"
         );

@@ -7,13 +7,13 @@ macro_rules! capacities {
         #[cfg(feature = $feature)]
         #[test]
         fn $test() {
-            use state_map::{$backend, MapSession, StateMap};
+            use state_map::{$backend, StateMap};
 
             for capacity in [0, 1, 1_000] {
                 let map = $backend::<u64, ()>::with_capacity(capacity).expect("an allowed capacity");
                 assert!(map.is_empty());
                 for key in 0..2_000 {
-                    assert!(map.session().insert_if_absent(key, (), |()| ()).is_ok());
+                    assert!(map.access().insert_if_absent(key, ()).is_ok());
                 }
                 assert_eq!(map.len(), 2_000, "a map grows past its capacity");
             }

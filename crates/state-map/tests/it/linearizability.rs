@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use linearize::{Budget, Plan, Rng, Spec, check_by_key, concurrent_pairs};
-use state_map::{MapSession, Retire, StateMap};
+use state_map::{Access, StateMap};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -24,37 +24,42 @@ impl Op {
     }
 }
 
-/// The contract on one thread. An insertion answers the occupant that was in its way, all others the value
-/// they read or removed.
+/// The contract on one thread. An insertion answers whether the key was taken, all others the value that they
+/// read or removed.
 struct Contract;
 
 impl Spec for Contract {
     type Op = Op;
-    type Ret = Option<u64>;
+    type Ret = Answer;
     type State = BTreeMap<u8, u64>;
 
     fn initial(&self) -> Self::State {
         BTreeMap::new()
     }
 
-    fn step(&self, map: &mut Self::State, op: &Op) -> Option<u64> {
-        match *op {
+    fn step(&self, map: &mut Self::State, op: &Op) -> Answer {
+        Answer::Value(match *op {
             Op::Insert(key, value) => {
-                let occupant = map.get(&key).copied();
+                let taken = map.contains_key(&key);
                 map.entry(key).or_insert(value);
-                occupant
+                return Answer::Taken(taken);
             }
             Op::Read(key) => map.get(&key).copied(),
             Op::Remove(key) => map.remove(&key),
-            Op::RemoveIfEven(key) => map
-                .get(&key)
-                .is_some_and(|value| value % 2 == 0)
-                .then(|| map.remove(&key))?,
-        }
+            Op::RemoveIfEven(key) => {
+                let even = map.get(&key).is_some_and(|value| value % 2 == 0);
+                if even { map.remove(&key) } else { None }
+            }
+        })
     }
 }
 
-/// A value that hands itself over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    Taken(bool),
+    Value(Option<u64>),
+}
+
 struct Number(u64);
 
 impl Number {
@@ -68,24 +73,26 @@ impl Number {
     }
 }
 
-impl Retire for Number {
-    type Payload = u64;
-
-    fn retire(&self) -> u64 {
-        self.0
-    }
-}
-
-fn run(session: &impl MapSession<Key = u8, Value = Number>, op: &Op) -> Option<u64> {
-    match *op {
-        Op::Insert(key, value) => session
-            .insert_if_absent(key, Number(value), Number::linger)
-            .err()
-            .map(|taken| taken.occupant),
-        Op::Read(key) => session.read(&key, Number::linger),
-        Op::Remove(key) => session.remove(&key),
-        Op::RemoveIfEven(key) => session.remove_if(&key, |value| value.linger() % 2 == 0),
-    }
+fn run<M: StateMap<Key = u8, Value = Number>>(access: &Access<'_, M>, op: &Op) -> Answer {
+    // What a removal removes is what its condition accepted last.
+    let remove_if = |key: u8, condition: fn(u64) -> bool| {
+        let mut accepted = None;
+        let removed = access.remove_if(&key, |value| {
+            accepted = Some(value.linger());
+            accepted.is_some_and(condition)
+        });
+        accepted.filter(|_| removed)
+    };
+    Answer::Value(match *op {
+        Op::Insert(key, value) => {
+            let rejected = access.insert_if_absent(key, Number(value)).err();
+            assert!(rejected.as_ref().is_none_or(|mine| mine.0 == value));
+            return Answer::Taken(rejected.is_some());
+        }
+        Op::Read(key) => access.read(&key, Number::linger),
+        Op::Remove(key) => remove_if(key, |_| true),
+        Op::RemoveIfEven(key) => remove_if(key, |value| value % 2 == 0),
+    })
 }
 
 fn generate(rng: &mut Rng, _thread: usize) -> Op {
@@ -98,14 +105,14 @@ fn generate(rng: &mut Rng, _thread: usize) -> Op {
     }
 }
 
-/// 2,000 histories, half of them with a session for each thread's whole part.
+/// 2,000 histories, half of them with one access for each thread's whole part.
 fn histories_are_linearizable<M: StateMap<Key = u8, Value = Number> + Default>() {
     // Tests beside this one would take the cores that its threads are to overlap on.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     let mut overlapping = 0;
-    for (one_session, seed) in [(false, 1), (true, 2)] {
+    for (one_access, seed) in [(false, 1), (true, 2)] {
         Plan {
             threads: 3,
             calls: 10,
@@ -116,13 +123,13 @@ fn histories_are_linearizable<M: StateMap<Key = u8, Value = Number> + Default>()
             M::default,
             generate,
             |map, ops, recorder| {
-                let held = map.session();
+                let held = map.access();
                 for op in ops {
                     recorder.call(op, |op| {
-                        if one_session {
+                        if one_access {
                             run(&held, op)
                         } else {
-                            run(&map.session(), op)
+                            run(&map.access(), op)
                         }
                     });
                 }

@@ -4,7 +4,7 @@ use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::thread;
-use state_map::{MapSession, Retire, StateMap};
+use state_map::StateMap;
 
 /// A value that can be marked dead, and counts its updates.
 #[derive(Debug)]
@@ -33,14 +33,6 @@ impl Cell {
     }
 }
 
-impl Retire for Cell {
-    type Payload = u64;
-
-    fn retire(&self) -> u64 {
-        self.stamp
-    }
-}
-
 pub(crate) trait Map: StateMap<Key = u64, Value = Cell> + 'static {}
 impl<M: StateMap<Key = u64, Value = Cell> + 'static> Map for M {}
 
@@ -58,45 +50,51 @@ fn spawn<M: Map, T: 'static>(
     thread::spawn(move || act(&map))
 }
 
-fn insert(map: &impl Map, stamp: u64) -> Result<(), u64> {
-    map.session()
-        .insert_if_absent(7, Cell::new(stamp), |occupant| occupant.stamp)
-        .map_err(|taken| {
-            assert_eq!(
-                taken.rejected.stamp, stamp,
-                "the loser has its own value back"
-            );
-            taken.occupant
+/// Inserts, or answers the stamp of the entry that was in the way, if it is still there.
+fn insert(map: &impl Map, stamp: u64) -> Result<(), Option<u64>> {
+    let access = map.access();
+    access
+        .insert_if_absent(7, Cell::new(stamp))
+        .map_err(|rejected| {
+            assert_eq!(rejected.stamp, stamp, "the loser has its own value back");
+            access.read(&7, |occupant| occupant.stamp)
         })
 }
 
-/// Two insertions of one key: one succeeds, the other is shown its value.
+/// Removes the entry if its stamp is one of these, and answers which it was.
+fn take(map: &impl Map, stamps: &[u64]) -> Option<u64> {
+    let mut accepted = None;
+    let removed = map.access().remove_if(&7, |value| {
+        accepted = Some(value.stamp);
+        stamps.contains(&value.stamp)
+    });
+    accepted.filter(|_| removed)
+}
+
+/// Two insertions of one key: one succeeds, the other reads its value.
 pub(crate) fn insert_against_insert<M: Map>(new: fn() -> M) {
     model(move || {
         let map = Arc::new(new());
         let other = spawn(&map, |map| insert(map, 1));
         let own = insert(&*map, 2);
         let winner = match (own, other.join().unwrap()) {
-            (Ok(()), Err(2)) => 2,
-            (Err(1), Ok(())) => 1,
+            (Ok(()), Err(Some(2))) => 2,
+            (Err(Some(1)), Ok(())) => 1,
             answers => panic!("one insertion succeeds and the other sees it: {answers:?}"),
         };
-        assert_eq!(map.session().read(&7, |value| value.stamp), Some(winner));
+        assert_eq!(map.access().read(&7, |value| value.stamp), Some(winner));
     });
 }
 
-/// Two removals of one entry: one is handed the payload.
+/// Two removals of one entry: one succeeds.
 pub(crate) fn remove_against_remove<M: Map>(new: fn() -> M) {
     model(move || {
         let map = Arc::new(new());
         insert(&*map, 1).unwrap();
-        let other = spawn(&map, |map| {
-            map.session().remove_if(&7, |value| value.stamp == 1)
-        });
-        let own = map.session().remove(&7);
-        let handed_over: Vec<u64> = own.into_iter().chain(other.join().unwrap()).collect();
-        assert_eq!(handed_over, [1]);
-        assert_eq!(map.session().read(&7, |_| ()), None);
+        let other = spawn(&map, |map| take(map, &[1]).is_some());
+        let own = map.access().remove(&7);
+        assert!(own != other.join().unwrap(), "one of the two removes it");
+        assert_eq!(map.access().read(&7, |_| ()), None);
     });
 }
 
@@ -106,14 +104,14 @@ pub(crate) fn remove_if_against_replacement<M: Map>(new: fn() -> M) {
         let map = Arc::new(new());
         insert(&*map, 1).unwrap();
         let other = spawn(&map, |map| {
-            let first = map.session().remove(&7);
+            let first = take(map, &[1, 2]);
             insert(map, 2).unwrap();
             first
         });
-        let own = map.session().remove_if(&7, |value| value.stamp == 1);
-        let handed_over: Vec<u64> = own.into_iter().chain(other.join().unwrap()).collect();
-        assert_eq!(handed_over, [1], "the first goes to one of the two");
-        assert_eq!(map.session().remove(&7), Some(2), "the second stays");
+        let own = take(&*map, &[1]);
+        let removed: Vec<u64> = own.into_iter().chain(other.join().unwrap()).collect();
+        assert_eq!(removed, [1], "the first goes to one of the two");
+        assert_eq!(take(&*map, &[1, 2]), Some(2), "the second stays");
     });
 }
 
@@ -123,14 +121,14 @@ pub(crate) fn read_against_read<M: Map>(new: fn() -> M) {
         let map = Arc::new(new());
         insert(&*map, 1).unwrap();
         let update = |map: &M| {
-            map.session()
+            map.access()
                 .read(&7, |value| value.updates.fetch_add(1, Ordering::Relaxed))
         };
         let other = spawn(&map, move |map| update(map).is_some());
         assert!(update(&map).is_some());
         assert!(other.join().unwrap());
         assert_eq!(
-            map.session()
+            map.access()
                 .read(&7, |value| value.updates.load(Ordering::Relaxed)),
             Some(2)
         );
@@ -145,55 +143,32 @@ pub(crate) fn mark_dead_then_remove_against_insert<M: Map>(new: fn() -> M) {
         let map = Arc::new(new());
         insert(&*map, 1).unwrap();
         let ending = spawn(&map, |map| {
-            let ended = map
-                .session()
-                .read(&7, |value| value.stamp == 1 && value.mark_dead())
-                == Some(true);
-            (ended, map.session().remove_if(&7, Cell::is_dead))
+            let access = map.access();
+            let ended = access.read(&7, |value| value.stamp == 1 && value.mark_dead());
+            (ended == Some(true), access.remove_if(&7, Cell::is_dead))
         });
-        let mut removed = Vec::new();
+        let mut removed = false;
         let inserted = loop {
-            let session = map.session();
-            match session.insert_if_absent(7, Cell::new(2), Cell::is_dead) {
+            let access = map.access();
+            match access.insert_if_absent(7, Cell::new(2)) {
                 Ok(()) => break true,
-                Err(taken) if taken.occupant => {
-                    removed.extend(session.remove_if(&7, Cell::is_dead))
-                }
-                Err(_) => break false,
+                Err(_) if access.read(&7, Cell::is_dead) == Some(false) => break false,
+                // Dead, or gone meanwhile.
+                Err(_) => removed |= access.remove_if(&7, Cell::is_dead),
             }
         };
-        let (ended, payload) = ending.join().unwrap();
+        let (ended, removed_by_the_other) = ending.join().unwrap();
         assert!(ended, "nobody else ends the first entry");
-        removed.extend(payload);
-        assert_eq!(
-            removed,
-            [1],
-            "the ended entry is handed over once, by whoever came first"
+        assert!(
+            removed != removed_by_the_other,
+            "the ended entry is removed once, by whoever came first"
         );
         let left = inserted.then_some(2);
         assert_eq!(
-            map.session().read(&7, |value| value.stamp),
+            map.access().read(&7, |value| value.stamp),
             left,
             "the inserted entry stays"
         );
-    });
-}
-
-/// Two sweeps of one map: each entry is handed over once.
-pub(crate) fn retain_against_retain<M: Map>(new: fn() -> M) {
-    model(move || {
-        let map = Arc::new(new());
-        insert(&*map, 1).unwrap();
-        let sweep = |map: &M| {
-            let mut removed = Vec::new();
-            map.session()
-                .retain(|_, _| false, |_, payload| removed.push(payload));
-            removed
-        };
-        let other = spawn(&map, sweep);
-        let mut removed = sweep(&map);
-        removed.extend(other.join().unwrap());
-        assert_eq!(removed, [1]);
     });
 }
 
@@ -205,8 +180,7 @@ macro_rules! races {
             remove_against_remove,
             remove_if_against_replacement,
             read_against_read,
-            mark_dead_then_remove_against_insert,
-            retain_against_retain);
+            mark_dead_then_remove_against_insert);
     };
 }
 pub(crate) use races;

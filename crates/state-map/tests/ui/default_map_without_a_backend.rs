@@ -1,19 +1,25 @@
 //! A crate on the seam offers `new` on the default map; with no backend that crate builds, `new` does not.
 
-use state_map::{DefaultMap, StateMap};
+use state_map::{BackendEnabled, DefaultMap, StateMap};
 
-struct Tracker<M = DefaultMap<u64, ()>>(M);
+struct Tracker<M = DefaultMap<u64, u64>>(M);
 
 impl Tracker {
-    /// The lifetime puts the question whether the bound holds off to whoever calls this.
-    fn new() -> Self
+    fn new<'new>() -> Self
     where
-        for<'any> DefaultMap<u64, ()>: StateMap + Default,
+        DefaultMap<u64, u64>: BackendEnabled<'new>,
     {
-        Self(Default::default())
+        Self(DefaultMap::empty())
+    }
+}
+
+impl<M: StateMap<Key = u64>> Tracker<M> {
+    fn tracks(&self, key: u64) -> bool {
+        self.0.access().read(&key, |_| ()).is_some()
     }
 }
 
 fn main() {
-    let _ = Tracker::new();
+    let tracker = Tracker::new();
+    tracker.tracks(7);
 }

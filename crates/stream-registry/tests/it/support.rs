@@ -9,29 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use quanta::{Clock, Mock};
-use stream_registry::{
-    Claim, Established, StreamMap, StreamRegistry, StreamRegistryConfig, StreamSession,
-};
+use stream_registry::{Claim, Established, StreamMap, StreamRegistry, StreamRegistryConfig};
 use worker_id::EndpointInstanceId;
-
-/// A map that the test can look at while a registry stands on it; and a map of one's own, as downstream may bring one.
-#[derive(Default)]
-pub(crate) struct Watched<M>(pub(crate) Arc<M>);
-
-impl<T, M: StreamMap<T>> StreamMap<T> for Watched<M> {
-    type Session<'a>
-        = M::Session<'a>
-    where
-        Self: 'a;
-
-    fn open(&self) -> Self::Session<'_> {
-        self.0.open()
-    }
-}
 
 /// A registry, its map, and the time it goes by.
 pub(crate) struct World<T, M> {
-    pub(crate) streams: Arc<StreamRegistry<T, Watched<M>>>,
+    pub(crate) streams: Arc<StreamRegistry<T, Arc<M>>>,
     pub(crate) map: Arc<M>,
     pub(crate) time: Arc<Mock>,
 }
@@ -44,7 +27,7 @@ impl<T: Send + 'static, M: StreamMap<T> + Default + 'static> World<T, M> {
     pub(crate) fn with_config(config: StreamRegistryConfig) -> Self {
         let (clock, time) = Clock::mock();
         let map = Arc::new(M::default());
-        let streams = StreamRegistry::with_map(config, Watched(Arc::clone(&map))).with_clock(clock);
+        let streams = StreamRegistry::with_map(config, Arc::clone(&map)).with_clock(clock);
         Self {
             streams: Arc::new(streams),
             map,
@@ -54,9 +37,7 @@ impl<T: Send + 'static, M: StreamMap<T> + Default + 'static> World<T, M> {
 
     /// How many entries the map holds, whatever has become of their streams.
     pub(crate) fn entries(&self) -> usize {
-        let mut entries = 0;
-        self.map.open().visit(|_, _| entries += 1);
-        entries
+        self.map.len()
     }
 
     /// Nothing is left: neither in the map, nor in the numbers, once tombstones have had their time.
