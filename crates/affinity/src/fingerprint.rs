@@ -46,6 +46,15 @@ pub struct SessionFingerprint {
 }
 
 impl SessionFingerprint {
+    /// Another one for each number.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self {
+            owner: number,
+            whole: number,
+        }
+    }
+
     /// All fingerprints of keys that have the owner of this one.
     pub(crate) fn with_this_owner(self) -> RangeInclusive<Self> {
         let with = |whole| Self { whole, ..self };

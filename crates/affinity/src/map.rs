@@ -14,6 +14,33 @@ pub trait SessionMap: StateMap<Key = SessionFingerprint, Value = SessionEntry> +
 
 impl<M: StateMap<Key = SessionFingerprint, Value = SessionEntry> + 'static> SessionMap for M {}
 
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+impl state_map::conformance::Sample for SessionEntry {
+    type Key = SessionFingerprint;
+
+    fn key(number: u64) -> SessionFingerprint {
+        SessionFingerprint::numbered(number)
+    }
+
+    fn sample(stamp: u64) -> Self {
+        let binding = crate::Binding {
+            worker: stamp.into(),
+            kind: crate::BindingKind::RouterOnly,
+            generation: 1,
+        };
+        let note = crate::entry::Note {
+            deadline: 0,
+            used: false,
+        };
+        Self::new(&binding, note)
+    }
+
+    fn stamp(&self) -> u64 {
+        self.worker().worker_id
+    }
+}
+
 /// The map of a store that names none: DashMap where that feature is on, else papaya, else scc,
 /// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultSessionMap = DefaultMap<SessionFingerprint, SessionEntry>;

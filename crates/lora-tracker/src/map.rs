@@ -17,6 +17,24 @@ pub trait LoraMap: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry> {}
 
 impl<M: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry>> LoraMap for M {}
 
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+impl state_map::conformance::Sample for WorkerEntry {
+    type Key = WorkerWithDpRank;
+
+    fn key(number: u64) -> WorkerWithDpRank {
+        WorkerWithDpRank::from_worker_id(number)
+    }
+
+    fn sample(stamp: u64) -> Self {
+        Self(u32::try_from(stamp).expect("a sample is of a small number"))
+    }
+
+    fn stamp(&self) -> u64 {
+        self.0.into()
+    }
+}
+
 /// The map of a tracker that names none: DashMap where that feature is on, else papaya, else scc,
 /// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultLoraMap = DefaultMap<WorkerWithDpRank, WorkerEntry>;

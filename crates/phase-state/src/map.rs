@@ -36,6 +36,43 @@ pub trait PhaseMap: StateMap<Key = RequestKey, Value = PhaseEntry> {}
 
 impl<M: StateMap<Key = RequestKey, Value = PhaseEntry>> PhaseMap for M {}
 
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+mod sample {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use state_map::conformance::Sample;
+
+    use super::PhaseEntry;
+    use crate::cell::{Driver, PhaseCell};
+    use crate::{RequestKey, StartPhase};
+
+    /// The numbers of samples, by the addresses of their cells: a cell has no place for one.
+    static STAMPS: Mutex<BTreeMap<usize, u64>> = Mutex::new(BTreeMap::new());
+
+    impl Sample for PhaseEntry {
+        type Key = RequestKey;
+
+        fn key(number: u64) -> RequestKey {
+            number.into()
+        }
+
+        fn sample(stamp: u64) -> Self {
+            let cell = Arc::new(PhaseCell::new(StartPhase::Prefill, Driver::Key));
+            // A freed cell's address may come again: the newest sample there counts.
+            let mut stamps = STAMPS.lock().unwrap_or_else(PoisonError::into_inner);
+            stamps.insert(Arc::as_ptr(&cell).addr(), stamp);
+            Self(cell)
+        }
+
+        fn stamp(&self) -> u64 {
+            let stamps = STAMPS.lock().unwrap_or_else(PoisonError::into_inner);
+            stamps[&Arc::as_ptr(&self.0).addr()]
+        }
+    }
+}
+
 /// The map of a router that names none: DashMap where that feature is on, else papaya, else scc,
 /// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultPhaseMap = DefaultMap<RequestKey, PhaseEntry>;

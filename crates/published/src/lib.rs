@@ -14,7 +14,7 @@
 //!   had the same address meanwhile. Hence 1.9.5 or later. If it has to go, it goes from here.
 //! - *A lock under loom*: loom sees nothing of arc-swap. What the crates above prove is their own
 //!   logic, given that a reader gets a whole value of its own cell. That is what
-//!   `tests/stress.rs` and `tests/reuse.rs` are for; the second fails on 1.9.3 in every run.
+//!   `tests/it/stress.rs` and `tests/it/reuse.rs` are for; the second fails on 1.9.3 in every run.
 //!
 //! # Invariants
 //!

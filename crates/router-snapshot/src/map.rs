@@ -124,6 +124,45 @@ where
     }
 }
 
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+impl<R: Send + Sync + 'static> state_map::conformance::Sample for RouterEntry<R> {
+    type Key = RouterId;
+
+    fn key(number: u64) -> RouterId {
+        RouterId::from(format!("router-{number}"))
+    }
+
+    fn sample(stamp: u64) -> Self {
+        Self::new(Record {
+            place: (crate::RouterClass::HttpRegular, stamp),
+            router: Weak::new(),
+        })
+    }
+
+    fn stamp(&self) -> u64 {
+        self.load().place.1
+    }
+}
+
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+impl state_map::conformance::Sample for WorkerEntry {
+    type Key = WorkerWithDpRank;
+
+    fn key(number: u64) -> WorkerWithDpRank {
+        WorkerWithDpRank::from_worker_id(number)
+    }
+
+    fn sample(stamp: u64) -> Self {
+        Self::new(&WorkerSpec::new(Self::key(stamp), ["model"]))
+    }
+
+    fn stamp(&self) -> u64 {
+        self.load().id.worker_id
+    }
+}
+
 /// The maps of a manager that names none: DashMap where that feature is on, else papaya, else scc,
 /// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultRouterMap<R = dyn crate::Router> = (

@@ -125,14 +125,14 @@ impl<T> State<T> {
 }
 
 impl<T> StreamCell<T> {
-    pub(crate) fn new(id: StreamId, kind: StreamKind, home: Arc<dyn Home>) -> Self {
+    pub(crate) fn new(id: StreamId, kind: StreamKind, home: Option<Arc<dyn Home>>) -> Self {
         let state = State {
             stage: Stage::Pending,
             answer: Answer::Awaited,
             association: None,
             registrant: None,
             claimant: None,
-            home: Some(home),
+            home,
         };
         Self {
             id,

@@ -31,6 +31,26 @@ pub trait StreamMap<T>: StateMap<Key = StreamId, Value = StreamEntry<T>> {}
 
 impl<T, M: StateMap<Key = StreamId, Value = StreamEntry<T>>> StreamMap<T> for M {}
 
+/// For `state_map::conformance!` on a map of your own.
+#[cfg(feature = "conformance")]
+impl<T: Send + 'static> state_map::conformance::Sample for StreamEntry<T> {
+    type Key = StreamId;
+
+    fn key(number: u64) -> StreamId {
+        StreamId::from_bytes(u128::from(number).to_be_bytes())
+    }
+
+    fn sample(stamp: u64) -> Self {
+        let kind = crate::StreamKind::Response;
+        Self(Arc::new(StreamCell::new(Self::key(stamp), kind, None)))
+    }
+
+    fn stamp(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0.id.to_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 /// The map of a registry that names none: DashMap where that feature is on, else papaya, else scc,
 /// else the locked map. With none of them on, none can be made, and the error says so.
 pub type DefaultStreamMap<T> = DefaultMap<StreamId, StreamEntry<T>>;

@@ -142,7 +142,7 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
     pub fn register(self: &Arc<Self>, kind: StreamKind) -> Registration<T> {
         loop {
             let id = StreamId::random();
-            let cell = Arc::new(StreamCell::new(id, kind, Arc::clone(self) as _));
+            let cell = Arc::new(StreamCell::new(id, kind, Some(Arc::clone(self) as _)));
             let entry = StreamEntry(Arc::clone(&cell));
             if self.map.access().insert_if_absent(id, entry).is_ok() {
                 return Registration::new(cell);

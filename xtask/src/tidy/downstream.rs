@@ -4,7 +4,7 @@
 //! compiles against what is public.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::root;
@@ -19,7 +19,7 @@ edition = "2024"
 [workspace]
 
 [dependencies]
-affinity = { path = "AFFINITY", default-features = false, features = ["papaya"] }
+affinity = { path = "CRATES/affinity", default-features = false, features = ["papaya"] }
 "#;
 
 const MAIN: &str = r#"use affinity::{BindingKind, MemoryStore, MemoryStoreConfig, SessionRef};
@@ -35,48 +35,83 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 "#;
 
+const OWN_MAP: &str = include_str!("../../../crates/stream-registry/examples/own_map.rs");
+
+const OWN_MANIFEST: &str = r#"[package]
+name = "own-map"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+state-map = { path = "CRATES/state-map", default-features = false }
+stream-registry = { path = "CRATES/stream-registry", default-features = false }
+
+[dev-dependencies]
+state-map = { path = "CRATES/state-map", default-features = false, features = ["conformance"] }
+stream-registry = { path = "CRATES/stream-registry", default-features = false, features = ["conformance"] }
+"#;
+
 /// What an application that asked for papaya has no use for.
 const UNASKED: [&str; 5] = ["dashmap", "parking_lot", "redis", "scc", "tokio"];
 
-fn written(folder: &Path) {
-    let affinity = root().join("crates/affinity");
+/// A folder for a crate, among what is built.
+fn outside(name: &str) -> PathBuf {
+    let metadata = workspace::metadata().expect("the manifests can be read");
+    metadata.target_directory.join(name).into_std_path_buf()
+}
+
+fn written(folder: &Path, manifest: &str, main: &str) {
+    let crates = root().join("crates");
     // A path may have what TOML reads otherwise.
-    let affinity = affinity.to_str().expect("a path in UTF-8").escape_default();
-    let manifest = MANIFEST.replace("AFFINITY", &affinity.to_string());
+    let crates = crates.to_str().expect("a path in UTF-8").escape_default();
+    let manifest = manifest.replace("CRATES", &crates.to_string());
     fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
     fs::write(folder.join("Cargo.toml"), manifest).expect("a manifest");
-    fs::write(folder.join("src/main.rs"), MAIN).expect("a program");
+    fs::write(folder.join("src/main.rs"), main).expect("a program");
     // The versions that are here already: nothing is fetched, and what is built is what is tested.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock");
 }
 
-#[test]
-fn a_crate_outside_takes_one_crate_with_one_map() {
-    let target = workspace::metadata()
-        .expect("the manifests can be read")
-        .target_directory;
-    let folder = target.join("downstream");
-    written(folder.as_std_path());
-
+/// What cargo says of the crate in a folder. It succeeds, or this fails.
+fn cargo(command: &str, folder: &Path) -> String {
     let ran = Command::new("cargo")
-        .args(["run", "--offline", "--quiet", "--target-dir"])
+        .args([command, "--offline", "--quiet", "--target-dir"])
         .arg(folder.join("target"))
-        .current_dir(&folder)
+        .current_dir(folder)
         .output()
         .expect("cargo can be started");
     assert!(
         ran.status.success(),
-        "it does not build, or does not run:\n{}",
+        "`cargo {command}` fails in a crate outside:\n{}",
         String::from_utf8_lossy(&ran.stderr)
     );
+    String::from_utf8_lossy(&ran.stdout).into_owned()
+}
 
-    let names = tree(folder.as_std_path(), &["--offline"]);
+#[test]
+fn a_crate_outside_takes_one_crate_with_one_map() {
+    let folder = outside("downstream");
+    written(&folder, MANIFEST, MAIN);
+    cargo("run", &folder);
+
+    let names = tree(&folder, &["--offline"]);
     assert!(names.iter().any(|name| name == "papaya"), "{names:?}");
     let unasked = unasked(&names);
     assert!(
         unasked.is_empty(),
-        "whoever takes affinity with papaya gets {unasked:?}: `cargo tree --invert NAME` in {folder} says from whom"
+        "whoever takes affinity with papaya gets {unasked:?}: `cargo tree --invert NAME` in {} says from whom",
+        folder.display()
     );
+}
+
+#[test]
+fn a_crate_outside_stands_on_a_map_of_its_own() {
+    let folder = outside("own-map");
+    written(&folder, OWN_MANIFEST, OWN_MAP);
+    cargo("run", &folder);
+    let tested = cargo("test", &folder);
+    assert!(tested.contains("test result: ok. 9 passed"), "{tested}");
 }
 
 fn unasked(names: &[String]) -> Vec<&String> {

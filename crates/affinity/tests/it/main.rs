@@ -14,6 +14,8 @@ mod flood;
 mod key;
 mod linearizability;
 mod oracle;
+#[cfg(feature = "conformance")]
+mod own_map;
 mod router;
 #[cfg(feature = "serde")]
 mod serde;

@@ -5,6 +5,8 @@ mod backends;
 mod linearizability;
 mod naive;
 mod oracle;
+#[cfg(feature = "conformance")]
+mod own_map;
 #[cfg(feature = "serde")]
 mod serde;
 mod stress;

@@ -7,6 +7,8 @@ mod key;
 mod linearizability;
 mod occupancy;
 mod oracle;
+#[cfg(feature = "conformance")]
+mod own_map;
 mod phase;
 mod router;
 #[cfg(feature = "serde")]

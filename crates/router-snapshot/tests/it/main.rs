@@ -8,6 +8,8 @@ mod linearizability;
 mod manager;
 mod naive;
 mod oracle;
+#[cfg(feature = "conformance")]
+mod own_map;
 mod rules;
 #[cfg(feature = "serde")]
 mod serde;

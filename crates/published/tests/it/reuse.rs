@@ -4,7 +4,6 @@
 //! One publication frees a value, the next one of another cell is given its address. A reader that
 //! is preempted in the middle of a `load` comes back to an address that means something else by
 //! then. arc-swap 1.9.3 takes it for the value asked for; 1.9.5 does not.
-#![cfg(not(inflight_loom))]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
