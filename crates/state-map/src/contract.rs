@@ -24,8 +24,8 @@ use crate::Access;
 pub trait StateMap: Send + Sync + Sized {
     /// What entries are found by.
     ///
-    /// `eq` may run under a lock of the map, and so may `hash`, of every key in a table that grows: so
-    /// neither may use the map.
+    /// `eq` may run under a lock of the map, and so may `hash`: of every key in a table that grows, and of
+    /// the key of a `read`. So neither may use the map.
     type Key: Eq + Hash + Send + Sync;
 
     /// Shared by all who read the entry. What changes inside it changes through atomics or a lock.
