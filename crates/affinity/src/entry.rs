@@ -43,7 +43,7 @@
 
 use std::fmt;
 
-use state_map::sync::atomic::{AtomicU64, Ordering};
+use std_or_loom::atomic::{AtomicU64, Ordering};
 use worker_id::WorkerWithDpRank;
 
 use crate::{Binding, BindingKind};

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_lock::{Mutex as AsyncMutex, MutexGuard};
-use state_map::sync::{self, Mutex};
+use std_or_loom::{self as sync, Mutex};
 
 use crate::SessionKey;
 

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use state_map::BackendEnabled;
-use state_map::sync::{self, Mutex};
+use std_or_loom::{self as sync, Mutex};
 use worker_id::WorkerWithDpRank;
 
 use crate::entry::{Moment, SessionEntry};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use state_map::sync::atomic::{AtomicU64, Ordering};
+use std_or_loom::atomic::{AtomicU64, Ordering};
 
 use crate::entry::{Moment, NEVER};
 

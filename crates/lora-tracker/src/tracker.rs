@@ -5,7 +5,7 @@ use std::fmt;
 use published::Published;
 use quanta::Clock;
 use state_map::BackendEnabled;
-use state_map::sync::{self, Mutex};
+use std_or_loom::{self as sync, Mutex};
 use worker_id::WorkerWithDpRank;
 
 use crate::error::{first_bad, refuse};

@@ -29,8 +29,8 @@
 
 use std::time::Duration;
 
-use state_map::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use state_map::sync::{spin_loop, yield_now};
+use std_or_loom::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std_or_loom::{spin_loop, yield_now};
 
 use crate::machine::{Averages, Rules, State, step_mut};
 use crate::word::{

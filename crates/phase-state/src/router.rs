@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use quanta::{Clock, Instant};
 use state_map::BackendEnabled;
-use state_map::sync::atomic::{AtomicUsize, Ordering};
-use state_map::sync::{self, Mutex};
+use std_or_loom::atomic::{AtomicUsize, Ordering};
+use std_or_loom::{self as sync, Mutex};
 
 use crate::cell::{Apart, Driver, PhaseCell, Shared};
 use crate::handle::Home;

@@ -30,8 +30,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use published::{Published, Reading};
-use state_map::sync::{self, Mutex};
 use state_map::{BackendEnabled, StateMap};
+use std_or_loom::{self as sync, Mutex};
 #[cfg(feature = "tokio")]
 use tokio::sync::watch;
 use worker_id::WorkerWithDpRank;

@@ -23,8 +23,6 @@ mod default;
 #[cfg(feature = "model")]
 pub mod model;
 mod shared;
-#[doc(hidden)]
-pub mod sync;
 
 pub use access::Access;
 #[cfg(feature = "dashmap")]

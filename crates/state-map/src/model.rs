@@ -8,7 +8,7 @@
 //!   iteration shows a past state, and shows it again if the map changed; removed values linger until
 //!   the map is dropped.
 //!
-//! Both take their lock from [`crate::sync`], so that loom sees it, and both search a vector, so that a model
+//! Both take their lock from `std-or-loom`, so that loom sees it, and both search a vector, so that a model
 //! checker finds the same order each time.
 //!
 //! # Why
@@ -22,8 +22,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::sync::{self, Mutex};
 use crate::{Access, Shrink, StateMap};
+use std_or_loom::{Mutex, lock};
 
 /// An obviously correct [`StateMap`]: a vector behind one lock.
 pub struct ReferenceMap<K, V>(Mutex<Vec<(K, V)>>);
@@ -63,12 +63,12 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let entries = sync::lock(&access.map().0);
+        let entries = lock(&access.map().0);
         position(&entries, key).map(|at| f(&entries[at].1))
     }
 
     fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
-        let mut entries = sync::lock(&access.map().0);
+        let mut entries = lock(&access.map().0);
         if position(&entries, &key).is_some() {
             // Unlocked before the key is dropped.
             drop(entries);
@@ -87,7 +87,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let mut entries = sync::lock(&access.map().0);
+        let mut entries = lock(&access.map().0);
         match position(&entries, key) {
             Some(at) if condition(&entries[at].1) => {
                 let removed = entries.swap_remove(at);
@@ -101,13 +101,13 @@ where
     }
 
     fn for_each(access: &Access<'_, Self>, mut f: impl FnMut(&K, &V)) {
-        for (key, value) in sync::lock(&access.map().0).iter() {
+        for (key, value) in lock(&access.map().0).iter() {
             f(key, value);
         }
     }
 
     fn shrink(&self) -> Shrink {
-        sync::lock(&self.0).shrink_to_fit();
+        lock(&self.0).shrink_to_fit();
         Shrink::Done
     }
 }
@@ -137,13 +137,13 @@ impl<K, V> AdversarialMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let state = sync::lock(&self.0);
+        let state = lock(&self.0);
         let at = state.position(key)?;
         Some(Arc::clone(&state.entries[at]))
     }
 
     fn entries(&self) -> Vec<Arc<(K, V)>> {
-        sync::lock(&self.0).entries.clone()
+        lock(&self.0).entries.clone()
     }
 }
 
@@ -185,7 +185,7 @@ where
     }
 
     fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
-        let mut state = sync::lock(&access.map().0);
+        let mut state = lock(&access.map().0);
         if state.position(&key).is_some() {
             // Unlocked before the key is dropped.
             drop(state);
@@ -210,7 +210,7 @@ where
             if !condition(&entry.1) {
                 return false;
             }
-            let mut state = sync::lock(&access.map().0);
+            let mut state = lock(&access.map().0);
             match state.position(key) {
                 Some(at) if Arc::ptr_eq(&state.entries[at], &entry) => {
                     let shell = state.entries.swap_remove(at);
@@ -236,6 +236,6 @@ where
     }
 
     fn len(&self) -> usize {
-        sync::lock(&self.0).entries.len()
+        lock(&self.0).entries.len()
     }
 }

@@ -30,7 +30,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use state_map::sync::{self, Mutex};
+use std_or_loom::{Mutex, lock};
 use worker_id::EndpointInstanceId;
 
 use crate::life::{Input, Stage};
@@ -142,7 +142,7 @@ impl<T> StreamCell<T> {
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        sync::lock(&self.state).stage
+        lock(&self.state).stage
     }
 
     /// What the stream counts as, and with which instance; `None` if it has ended.
@@ -150,7 +150,7 @@ impl<T> StreamCell<T> {
         &self,
         count: impl FnOnce(Stage, Option<&EndpointInstanceId>) -> R,
     ) -> Option<R> {
-        let state = sync::lock(&self.state);
+        let state = lock(&self.state);
         let instance = state.association.as_ref().map(|a| &a.instance);
         (state.stage != Stage::Ended).then(|| count(state.stage, instance))
     }
@@ -161,7 +161,7 @@ impl<T> StreamCell<T> {
             let registered = self.kind;
             return Err(ClaimError::WrongKind { id, registered });
         }
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         match state.stage.step(Input::Claim) {
             Some(claimed) => {
                 state.stage = claimed;
@@ -174,7 +174,7 @@ impl<T> StreamCell<T> {
 
     /// Answers the registrant with `value`, or gives it back where the stream has ended.
     pub(crate) fn establish(&self, value: T) -> Result<(), T> {
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         let Some(established) = state.stage.step(Input::Establish) else {
             return Err(value);
         };
@@ -188,7 +188,7 @@ impl<T> StreamCell<T> {
 
     /// Ties the stream to an instance, and unties it from any other, unless it has ended.
     pub(crate) fn associate(&self, instance: &EndpointInstanceId, epoch: u64) {
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         if state.stage != Stage::Ended {
             let instance = instance.clone();
             state.association = Some(Association { instance, epoch });
@@ -197,12 +197,12 @@ impl<T> StreamCell<T> {
 
     /// Ends the stream; `None` if somebody else has.
     pub(crate) fn end(&self, why: StreamError) -> Option<Remains> {
-        sync::lock(&self.state).end(self.id, || why)
+        lock(&self.state).end(self.id, || why)
     }
 
     /// Ends the stream if it was associated with `instance` in an earlier epoch than `epoch`.
     pub(crate) fn end_of(&self, instance: &EndpointInstanceId, epoch: u64) -> Option<Remains> {
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         let tied = state.association.as_ref()?;
         if tied.epoch >= epoch || tied.instance != *instance {
             return None;
@@ -213,7 +213,7 @@ impl<T> StreamCell<T> {
 
     /// The registrant goes without having received an answer.
     pub(crate) fn abandon(&self) {
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         let own = state.registrant.take();
         let remains = state.end(self.id, || StreamError::Cancelled);
         let unreceived = mem::replace(&mut state.answer, Answer::Received);
@@ -223,7 +223,7 @@ impl<T> StreamCell<T> {
 
     /// The claimant goes, which ends the stream if nobody else has.
     pub(crate) fn let_go(&self, why: StreamError) {
-        let mut state = sync::lock(&self.state);
+        let mut state = lock(&self.state);
         let own = state.claimant.take();
         let remains = state.end(self.id, || why);
         drop(state);
@@ -262,7 +262,7 @@ impl<T> StreamCell<T> {
     ) -> Poll<R> {
         let mut clone = None;
         loop {
-            let mut state = sync::lock(&self.state);
+            let mut state = lock(&self.state);
             if let Some(answer) = ready(&mut state) {
                 return Poll::Ready(answer);
             }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use quanta::{Clock, Instant};
 use state_map::DefaultHashBuilder;
-use state_map::sync::{self, Mutex};
+use std_or_loom::{Mutex, lock};
 use worker_id::EndpointInstanceId;
 
 use crate::Tombstoned;
@@ -79,7 +79,7 @@ impl Tombstones {
         instance: &EndpointInstanceId,
         bind: impl FnOnce(u64),
     ) -> Result<(), Tombstoned> {
-        let mut group = sync::lock(&self.group(instance).0);
+        let mut group = lock(&self.group(instance).0);
         if !group.tombstones.is_empty() {
             let now = self.clock.now();
             group.prune(now, self.life);
@@ -100,7 +100,7 @@ impl Tombstones {
     /// Gives the instance a tombstone, or a new one. What was associated with it before is of an earlier epoch than
     /// the answer, and what will be is not.
     pub(crate) fn raise(&self, instance: &EndpointInstanceId) -> u64 {
-        let mut group = sync::lock(&self.group(instance).0);
+        let mut group = lock(&self.group(instance).0);
         let since = self.clock.now();
         group.prune(since, self.life);
         if let Some(earlier) = group.find(instance) {
@@ -116,7 +116,7 @@ impl Tombstones {
 
     /// Takes the tombstone away. False if there was none.
     pub(crate) fn clear(&self, instance: &EndpointInstanceId) -> bool {
-        let mut group = sync::lock(&self.group(instance).0);
+        let mut group = lock(&self.group(instance).0);
         group.prune(self.clock.now(), self.life);
         let found = group.find(instance);
         found.is_some_and(|at| group.tombstones.remove(at).is_some())
@@ -126,7 +126,7 @@ impl Tombstones {
     pub(crate) fn count(&self) -> usize {
         let now = self.clock.now();
         let count = |group: &Group| {
-            let mut group = sync::lock(&group.0);
+            let mut group = lock(&group.0);
             group.prune(now, self.life);
             group.tombstones.len()
         };

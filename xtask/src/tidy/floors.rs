@@ -6,7 +6,8 @@ use super::{Finding, hold};
 use crate::workspace;
 
 /// Where each member of the workspace stands. A new crate gets its place here.
-const HOUSE: [(Floor, &[&str]); 4] = [
+const HOUSE: [(Floor, &[&str]); 5] = [
+    (Floor::Ground, &["std-or-loom"]),
     (Floor::First, &["state-map", "worker-id", "published"]),
     (
         Floor::Second,
@@ -53,6 +54,7 @@ pub(super) const RUNTIMES_AND_IO: [&str; 16] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Floor {
+    Ground,
     First,
     Second,
     Third,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use state_map::Access;
-use state_map::sync::{self, MutexGuard};
+use std_or_loom::{self as sync, MutexGuard};
 use worker_id::WorkerWithDpRank;
 
 use super::MemoryStore;
