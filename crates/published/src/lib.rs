@@ -2,23 +2,13 @@
 //!
 #![doc = include_str!("../README.md")]
 //!
-//! # Design
+//! arc-swap behind two operations, and the one place that names it. A value does not change once it
+//! is published. Up to arc-swap 1.9.4 a reader that was preempted in a `load` could be given the
+//! value of another cell, on any processor: 1.9.5 or later is required.
 //!
-//! arc-swap behind two operations, in one place. Nothing else in the workspace names it.
-//!
-//! # Why
-//!
-//! - *arc-swap, not a lock*: a reader of a locked `Arc` writes the lock or the reference count, which all readers share.
-//! - *In one place*: arc-swap has been wrong before, on every processor. Up to 1.9.4, a reader
-//!   that was preempted in the middle of a `load` could be given the value of another cell that
-//!   had the same address meanwhile. Hence 1.9.5 or later. If it has to go, it goes from here.
-//! - *A lock under loom*: loom sees nothing of arc-swap. What the crates above prove is their own
-//!   logic, given that a reader gets a whole value of its own cell. That is what
-//!   `tests/it/stress.rs` and `tests/it/reuse.rs` are for; the second fails on 1.9.3 in every run.
-//!
-//! # Invariants
-//!
-//! - A value does not change once it is published.
+//! Proof: `tests/it/reuse.rs` (red on 1.9.3 in every run) and `tests/it/stress.rs`. Loom sees
+//! nothing of arc-swap: under it `sync.rs` has a lock, and models prove the logic above, given
+//! whole values.
 
 #![forbid(unsafe_code)]
 
@@ -65,8 +55,8 @@ impl<T: fmt::Debug> fmt::Debug for Published<T> {
 
 /// A published value, for as long as this is held.
 ///
-/// Keep few of them, and not for long: each delays the end of the value that it reads, and beyond eight on one
-/// thread a reading costs an increment of a count that all readers share.
+/// Keep few of them, and not for long: each delays the end of the value that it reads, and beyond
+/// eight on one thread a reading costs an increment of a count that all readers share.
 pub struct Reading<T>(sync::Guard<T>);
 
 impl<T> Reading<T> {

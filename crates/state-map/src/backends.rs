@@ -18,8 +18,9 @@ pub use self::rwlock::RwLockBackend;
 #[cfg(feature = "scc")]
 pub use self::scc::SccBackend;
 
-/// What all backends have alike: the constructors that std's maps have, with a bound on the capacity, and
-/// a `Debug` that walks no entries. `$build` makes the map from a checked capacity and a hasher.
+/// What all backends have alike: the constructors that std's maps have, with a bound on the
+/// capacity, and a `Debug` that walks no entries. `$build` makes the map from a checked capacity
+/// and a hasher.
 #[cfg(any(
     feature = "dashmap",
     feature = "papaya",
@@ -49,20 +50,27 @@ macro_rules! constructors {
         impl<K: Eq + std::hash::Hash, V, S: $($hasher_bound)+> $backend<K, V, S> {
             /// An empty map with room for `capacity` entries, which hashes by `hasher`.
             ///
-            /// The hasher must be seeded where keys come from outside, or who chooses the keys can make all
-            /// of them collide.
+            /// The hasher must be seeded where keys come from outside, or who chooses the keys can
+            /// make all of them collide.
             ///
             /// # Errors
             ///
             /// [`ConfigError::Capacity`](crate::ConfigError::Capacity), where `capacity` is over
             /// [`MAX_CAPACITY`](crate::MAX_CAPACITY).
-            pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Result<Self, crate::ConfigError> {
+            pub fn with_capacity_and_hasher(
+                capacity: usize,
+                hasher: S,
+            ) -> Result<Self, crate::ConfigError> {
                 let capacity = crate::config::check_capacity(capacity)?;
                 Ok($build(capacity, hasher))
             }
         }
 
-        impl<K: Eq + std::hash::Hash, V, S: $($hasher_bound)+ + Default> Default for $backend<K, V, S> {
+        impl<K, V, S> Default for $backend<K, V, S>
+        where
+            K: Eq + std::hash::Hash,
+            S: $($hasher_bound)+ + Default,
+        {
             fn default() -> Self {
                 $build(0, S::default())
             }

@@ -9,11 +9,11 @@ use crate::StateMap;
 ))]
 use crate::backends;
 
-/// The map that an application gets when it names none: DashMap where the feature `dashmap` is on (the
-/// standing decision, ADR-0003), else papaya, else scc, else the locked map.
+/// The map that an application gets when it names none: DashMap where the feature `dashmap` is on
+/// (the standing decision, ADR-0003), else papaya, else scc, else the locked map.
 ///
-/// A feature may be turned on by anything in the build, and this alias changes with it. So an application
-/// may lean on it, while a library names its map.
+/// A feature may be turned on by anything in the build, and this alias changes with it. So an
+/// application may lean on it, while a library names its map.
 #[cfg(feature = "dashmap")]
 pub type DefaultMap<K, V> = backends::DashMapBackend<K, V>;
 
@@ -32,7 +32,8 @@ pub type DefaultMap<K, V> = backends::SccBackend<K, V>;
 ))]
 pub type DefaultMap<K, V> = backends::RwLockBackend<K, V>;
 
-/// Stands for no map, since no backend is on: making one is a compile error that names the features.
+/// Stands for no map, since no backend is on: making one is a compile error that names the
+/// features.
 #[cfg(not(any(
     feature = "dashmap",
     feature = "papaya",
@@ -41,13 +42,15 @@ pub type DefaultMap<K, V> = backends::RwLockBackend<K, V>;
 )))]
 pub type DefaultMap<K, V> = none::NoBackend<K, V>;
 
-/// That a backend is on: what a crate on this one asks of its default map where it makes one, in `new`.
+/// That a backend is on: what a crate on this one asks of its default map where it makes one, in
+/// `new`.
 ///
-/// `'new` is any lifetime. A bound without one is checked where it is written, and then a crate would not
-/// build without a backend. With one it is checked where `new` is called, and the error is the sentence
-/// above. Every map that can be made empty fulfils it.
+/// `'new` is any lifetime. A bound without one is checked where it is written, and then a crate
+/// would not build without a backend. With one it is checked where `new` is called, and the error
+/// is the sentence above. Every map that can be made empty fulfils it.
 #[diagnostic::on_unimplemented(
-    message = "no map is enabled: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or give a map of your own to `with_map`",
+    message = "no map is enabled: enable one of the features `dashmap`, `papaya`, `scc` or \
+               `rwlock`, or give a map of your own to `with_map`",
     label = "there is no default map to make this on"
 )]
 pub trait BackendEnabled<'new>: Sized {
@@ -77,8 +80,8 @@ impl<'new, A: BackendEnabled<'new>, B: BackendEnabled<'new>> BackendEnabled<'new
     feature = "rwlock"
 )))]
 pub(crate) mod none {
-    //! A map that cannot be made. It is a `StateMap` all the same: a method called on what stands on it
-    //! is no second error, beside the one that counts.
+    //! A map that cannot be made. It is a `StateMap` all the same: a method called on what stands
+    //! on it is no second error, beside the one that counts.
 
     use std::borrow::Borrow;
     use std::convert::Infallible;

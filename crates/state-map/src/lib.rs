@@ -5,7 +5,8 @@
     doc = include_str!("../README.md")
 )]
 //!
-//! 1. [`StateMap`] is what a map implements, [`Access`] has its operations, and says what each promises.
+//! 1. [`StateMap`] is what a map implements, [`Access`] has its operations, and says what each
+//!    promises.
 //! 2. The backends are in one file each, which says what stands behind the promises.
 //! 3. Only this crate names dashmap, papaya, scc and parking_lot; `cargo xtask test` keeps it so.
 //!
@@ -44,12 +45,14 @@ pub use contract::{Shrink, StateMap};
 pub use default::none::NoBackend;
 pub use default::{BackendEnabled, DefaultMap};
 
-/// The hasher of every backend unless another is named: foldhash's fast one, seeded at random for each map.
+/// The hasher of every backend unless another is named: foldhash's fast one, seeded at random for
+/// each map.
 ///
-/// It costs about what an unseeded hash does, and holds against keys that collide by accident. Where an attacker
-/// chooses the keys, use as keys what a keyed cryptographic hash makes of them.
+/// It costs about what an unseeded hash does, and holds against keys that collide by accident.
+/// Where an attacker chooses the keys, use as keys what a keyed cryptographic hash makes of them.
 #[cfg(not(inflight_fixed_seeds))]
 pub type DefaultHashBuilder = foldhash::fast::RandomState;
-/// The hasher of every backend where instructions and bytes are counted: seeded alike in every process.
+/// The hasher of every backend where instructions and bytes are counted: seeded alike in every
+/// process.
 #[cfg(inflight_fixed_seeds)]
 pub type DefaultHashBuilder = foldhash::fast::FixedState;

@@ -1,21 +1,13 @@
-//! Maps to check a crate's own logic against, under a model checker and in tests. Not for production.
+//! Maps to check a crate's own logic against, under a model checker and in tests. Not for
+//! production.
 //!
-//! # Design
-//!
-//! - [`ReferenceMap`] is the contract at its kindest: one lock, everything atomic, closures run once.
-//! - [`AdversarialMap`] is the contract at its worst: whatever it permits, this map does. Closures run on
-//!   values that may have been unlinked meanwhile; conditions run twice, and not atomically with the removal;
-//!   iteration shows a past state, and shows it again if the map changed; removed values linger until
-//!   the map is dropped.
-//!
-//! Both take their lock from `std-or-loom`, so that loom sees it, and both search a vector, so that a model
-//! checker finds the same order each time.
-//!
-//! # Why
-//!
-//! Loom cannot see into DashMap or papaya. A crate that is generic over its map can be checked on these
-//! two instead: what is proved is its logic, given the contract. The real maps are held to the contract by
-//! the conformance suite and by recorded histories.
+//! [`ReferenceMap`] is the contract at its kindest: one lock, everything atomic, closures run once.
+//! [`AdversarialMap`] is the contract at its worst: closures run on values that may have been
+//! unlinked, conditions run twice and not atomically with the removal, an iteration shows a past
+//! state, and again if the map changed, removed entries linger until the map is dropped. Loom sees
+//! their locks, and finds their entries in one order each time. It cannot see into DashMap or
+//! papaya: the real maps are held to the contract by the conformance suite and by recorded
+//! histories.
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::{Access, Shrink, StateMap};
 
-/// Keep a clone of the `Arc` to [`shrink`](StateMap::shrink) or count a map that something else stands on.
+/// Keep a clone of the `Arc` to [`shrink`](StateMap::shrink) or count a map that something else
+/// stands on.
 impl<M: StateMap> StateMap for Arc<M> {
     type Key = M::Key;
     type Value = M::Value;

@@ -1,4 +1,5 @@
-//! With no backend the crate builds, and whoever uses the default map is told in one sentence what to do.
+//! With no backend the crate builds, and whoever uses the default map is told in one sentence what
+//! to do.
 #![cfg(not(any(
     feature = "dashmap",
     feature = "papaya",

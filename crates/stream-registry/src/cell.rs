@@ -1,29 +1,13 @@
-//! One stream: everything there is to know of it, in one place.
+//! One stream: everything there is to know of it, under one small lock.
 //!
-//! # Design
+//! 1. `State::end` succeeds once. Its caller gets the `Ending`, which leaves the index and wakes
+//!    both sides as it is dropped.
+//! 2. No code of the user's runs under `StreamCell::state`: wakers and values are moved out, and
+//!    cloned, woken or dropped after it is unlocked.
+//! 3. `state` is locked inside a map's operation, never the other way round.
+//! 4. `State::index` is there exactly while the stream has not ended.
 //!
-//! A small lock over the stage, the registrant's answer, two wakers, the instance, and the way back to the index. An
-//! operation locks, lets the stage decide, moves out what has to be woken or dropped, and unlocks. What it moved out is
-//! woken and dropped after that, by going out of scope.
-//!
-//! **A stream ends once**, by one caller, who gets its [`Remains`]. Its registrant's answer is decided once, too: by
-//! whoever establishes it, or ends it before that.
-//!
-//! # Why
-//!
-//! - *A lock, not a word changed by compare-and-swap beside a slot for the value and two for the wakers*: a life is a
-//!   handful of operations, each a lock that nobody else wants and that is held for a few moves. The other way every
-//!   operation would have to agree on an order over four atomics.
-//! - *No channel*: its two ends and the index would each have a view of the same life. With the answer and the waker in
-//!   the cell a life is one allocation, and an answer that is not wanted goes back to whoever has it.
-//! - *The index is left when the stream ends and not when its cell is freed*: some maps free what was removed from
-//!   them much later, and the registry that a cell leads back to would wait for itself.
-//!
-//! # Invariants
-//!
-//! - No code of the user's runs under the lock: no waker is cloned, woken or dropped there, no value dropped.
-//! - The lock is taken inside a map's operation, never the other way round.
-//! - A cell leads back to its registry exactly while it has not ended.
+//! Proof: `tests/loom.rs`. Why a lock and no channel: `adr/0004-stream-registry.md`.
 
 use std::fmt;
 use std::mem;
@@ -37,43 +21,57 @@ use crate::life::{Input, Stage};
 use crate::{ClaimError, StreamError, StreamId, StreamKind};
 
 /// Where a stream is registered.
-pub(crate) trait Home: Send + Sync {
+pub(crate) trait StreamIndex: Send + Sync {
     /// Takes a stream that has ended out of the index.
     fn forget(&self, id: &StreamId);
 }
 
 pub(crate) struct StreamCell<T> {
+    /// Its key in the index.
     pub(crate) id: StreamId,
+    /// Which half of a session it is; a claim has to name it.
     pub(crate) kind: StreamKind,
+    /// Locked for a few moves at a time.
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
+    /// How far it has come.
     stage: Stage,
+    /// What the registrant gets, or has got.
     answer: Answer<T>,
+    /// The instance it is tied to, if to any, while it has not ended.
     association: Option<Association>,
     /// Who waits for the answer.
     registrant: Option<Waker>,
     /// Who waits to hear of the stream's end, while it is claimed and while it is established.
     claimant: Option<Waker>,
-    home: Option<Arc<dyn Home>>,
+    /// Where it is registered, until it has ended.
+    index: Option<Arc<dyn StreamIndex>>,
 }
 
 enum Answer<T> {
+    /// Nobody has established the stream, nor ended it.
     Awaited,
+    /// Decided, and not yet fetched.
     Ready(Result<T, StreamError>),
+    /// The registrant has it, or has gone.
     Received,
 }
 
-/// An instance, and how many instances of its group had been cancelled when the stream was associated with it.
+/// An instance, and how many instances of its group had been cancelled when the stream was
+/// associated with it.
 struct Association {
+    /// The instance that is to call home for it.
     instance: EndpointInstanceId,
+    /// A cancellation of a later epoch ends it.
     epoch: u64,
 }
 
-/// What is left of a stream that has ended, in the order in which it is dealt with when this is dropped: the stream
-/// leaves the index, then both sides hear of it. Never dropped under a lock.
-pub(crate) struct Remains {
+/// What is still to be done for a stream that has ended, in the order in which it is dealt with
+/// when this is dropped: the stream leaves the index, then both sides hear of it. Never dropped
+/// under a lock.
+pub(crate) struct Ending {
     _unlink: Unlink,
     _registrant: Wake,
     _claimant: Wake,
@@ -81,18 +79,19 @@ pub(crate) struct Remains {
 
 struct Unlink {
     id: StreamId,
-    home: Option<Arc<dyn Home>>,
+    index: Option<Arc<dyn StreamIndex>>,
 }
 
 impl Drop for Unlink {
     fn drop(&mut self) {
-        if let Some(home) = self.home.take() {
-            home.forget(&self.id);
+        if let Some(index) = self.index.take() {
+            index.forget(&self.id);
         }
     }
 }
 
-/// Wakes when it is dropped, so that neither an early return nor a panic of another waker leaves anybody asleep.
+/// Wakes when it is dropped, so that neither an early return nor a panic of another waker leaves
+/// anybody asleep.
 struct Wake(Option<Waker>);
 
 impl Drop for Wake {
@@ -105,7 +104,7 @@ impl Drop for Wake {
 
 impl<T> State<T> {
     /// Ends the stream, and answers with `why` unless there has been an answer.
-    fn end(&mut self, id: StreamId, why: impl FnOnce() -> StreamError) -> Option<Remains> {
+    fn end(&mut self, id: StreamId, why: impl FnOnce() -> StreamError) -> Option<Ending> {
         self.stage = self.stage.step(Input::End)?;
         self.association = None;
         let mut registrant = None;
@@ -113,10 +112,10 @@ impl<T> State<T> {
             self.answer = Answer::Ready(Err(why()));
             registrant = self.registrant.take();
         }
-        Some(Remains {
+        Some(Ending {
             _unlink: Unlink {
                 id,
-                home: self.home.take(),
+                index: self.index.take(),
             },
             _registrant: Wake(registrant),
             _claimant: Wake(self.claimant.take()),
@@ -125,14 +124,14 @@ impl<T> State<T> {
 }
 
 impl<T> StreamCell<T> {
-    pub(crate) fn new(id: StreamId, kind: StreamKind, home: Option<Arc<dyn Home>>) -> Self {
+    pub(crate) fn new(id: StreamId, kind: StreamKind, index: Option<Arc<dyn StreamIndex>>) -> Self {
         let state = State {
             stage: Stage::Pending,
             answer: Answer::Awaited,
             association: None,
             registrant: None,
             claimant: None,
-            home,
+            index,
         };
         Self {
             id,
@@ -176,6 +175,7 @@ impl<T> StreamCell<T> {
     pub(crate) fn establish(&self, value: T) -> Result<(), T> {
         let mut state = lock(&self.state);
         let Some(established) = state.stage.step(Input::Establish) else {
+            // Another thread ended it after it was claimed.
             return Err(value);
         };
         state.stage = established;
@@ -196,14 +196,16 @@ impl<T> StreamCell<T> {
     }
 
     /// Ends the stream; `None` if somebody else has.
-    pub(crate) fn end(&self, why: StreamError) -> Option<Remains> {
+    pub(crate) fn end(&self, why: StreamError) -> Option<Ending> {
         lock(&self.state).end(self.id, || why)
     }
 
     /// Ends the stream if it was associated with `instance` in an earlier epoch than `epoch`.
-    pub(crate) fn end_of(&self, instance: &EndpointInstanceId, epoch: u64) -> Option<Remains> {
+    pub(crate) fn end_of(&self, instance: &EndpointInstanceId, epoch: u64) -> Option<Ending> {
         let mut state = lock(&self.state);
+        // None where another thread ended it first: ending unties it.
         let tied = state.association.as_ref()?;
+        // Tied after this cancellation raised the epoch: the instance has come back meanwhile.
         if tied.epoch >= epoch || tied.instance != *instance {
             return None;
         }
@@ -215,19 +217,19 @@ impl<T> StreamCell<T> {
     pub(crate) fn abandon(&self) {
         let mut state = lock(&self.state);
         let own = state.registrant.take();
-        let remains = state.end(self.id, || StreamError::Cancelled);
+        let ending = state.end(self.id, || StreamError::Cancelled);
         let unreceived = mem::replace(&mut state.answer, Answer::Received);
         drop(state);
-        drop((remains, own, unreceived));
+        drop((ending, own, unreceived));
     }
 
     /// The claimant goes, which ends the stream if nobody else has.
     pub(crate) fn let_go(&self, why: StreamError) {
         let mut state = lock(&self.state);
         let own = state.claimant.take();
-        let remains = state.end(self.id, || why);
+        let ending = state.end(self.id, || why);
         drop(state);
-        drop((remains, own));
+        drop((ending, own));
     }
 
     pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Result<T, StreamError>> {
@@ -253,7 +255,8 @@ impl<T> StreamCell<T> {
         )
     }
 
-    /// Answers what `ready` does, or leaves the waker in its slot. Wakers are cloned and dropped outside the lock.
+    /// Answers what `ready` does, or leaves the waker in its slot. Wakers are cloned and dropped
+    /// outside the lock.
     fn poll<R>(
         &self,
         cx: &Context<'_>,
@@ -274,9 +277,11 @@ impl<T> StreamCell<T> {
                 return Poll::Pending;
             }
             if clone.is_some() {
+                // What was in the slot is dropped with `clone`, after `state` is.
                 mem::swap(slot, &mut clone);
                 return Poll::Pending;
             }
+            // Cloned unlocked. The stream may be answered meanwhile: look again.
             drop(state);
             clone = Some(cx.waker().clone());
         }

@@ -1,15 +1,9 @@
 //! The claimant's side of a stream, before and after it is established.
 //!
-//! # Design
-//!
-//! Both handles are one guard, which ends the stream when it goes. The stage says what that means to the registrant: of a
-//! stream that was only claimed, that its claim was dropped; of one that was established, nothing.
-//!
-//! # Why
-//!
-//! *An established stream stays in the registry until its handle goes.* A transport has to find live connections by id
-//! and by instance as well, to cut them when their instance goes. An index of its own would repeat this one, and between
-//! leaving the one and entering the other a stream would be found by neither.
+//! Both handles are one guard, which ends the stream when it goes. The stage says what that means
+//! to the registrant: of a claimed stream, that its claim was dropped; of an established one,
+//! nothing. An established stream stays in the registry until its handle goes, so that a transport
+//! finds live connections by id and by instance there, and needs no index of its own.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::cell::StreamCell;
-use crate::{Rejected, StreamError, StreamId, StreamKind};
+use crate::{EstablishError, StreamError, StreamId, StreamKind};
 
 struct Guard<T>(Arc<StreamCell<T>>);
 
@@ -27,7 +21,8 @@ impl<T> Drop for Guard<T> {
     }
 }
 
-/// The right to establish a stream, which nobody else has. From [`StreamRegistry::claim`](crate::StreamRegistry::claim).
+/// The right to establish a stream, which nobody else has. From
+/// [`StreamRegistry::claim`](crate::StreamRegistry::claim).
 ///
 /// Dropped, it fails the stream at once, with [`StreamError::ClaimDropped`].
 #[must_use = "dropped, it fails the stream"]
@@ -51,31 +46,32 @@ impl<T> Claim<T> {
         self.guard.0.kind
     }
 
-    /// Answers the registrant with `value`. Keep what comes back while the stream is in use: it is found by its id and
-    /// its instance until then.
+    /// Answers the registrant with `value`. Keep what comes back while the stream is in use: it is
+    /// found by its id and its instance until then.
     ///
     /// # Errors
     ///
-    /// [`Rejected`] gives the value back where the stream has ended meanwhile: cancelled, by itself or with its
-    /// instance, or left by its registrant.
-    pub fn establish(self, value: T) -> Result<Established<T>, Rejected<T>> {
+    /// [`EstablishError`] gives the value back where the stream has ended meanwhile: cancelled, by
+    /// itself or with its instance, or left by its registrant.
+    pub fn establish(self, value: T) -> Result<Established<T>, EstablishError<T>> {
         match self.guard.0.establish(value) {
             Ok(()) => Ok(Established { guard: self.guard }),
-            Err(value) => Err(Rejected {
+            Err(value) => Err(EstablishError {
                 id: self.id(),
                 value,
             }),
         }
     }
 
-    /// Answers the registrant with [`StreamError::Failed`]. Does nothing to a stream that has ended meanwhile.
+    /// Answers the registrant with [`StreamError::Failed`]. Does nothing to a stream that has ended
+    /// meanwhile.
     pub fn fail(self, reason: impl Into<String>) {
         let reason = reason.into();
         self.guard.0.let_go(StreamError::Failed { reason });
     }
 
-    /// Resolves when the stream ends without this claim's doing: cancelled, by itself or with its instance, or left by
-    /// its registrant. At once, if it has. May be dropped and called again.
+    /// Resolves when the stream ends without this claim's doing: cancelled, by itself or with its
+    /// instance, or left by its registrant. At once, if it has. May be dropped and called again.
     pub async fn cancelled(&mut self) {
         poll_fn(|cx| self.poll_cancelled(cx)).await;
     }
@@ -92,8 +88,8 @@ impl<T> fmt::Debug for Claim<T> {
     }
 }
 
-/// A stream in use, from [`Claim::establish`]. Dropped, it takes the stream out of the registry; the registrant still
-/// receives what it was established with.
+/// A stream in use, from [`Claim::establish`]. Dropped, it takes the stream out of the registry;
+/// the registrant still receives what it was established with.
 #[must_use = "dropped, it takes the stream out of the registry"]
 pub struct Established<T> {
     guard: Guard<T>,
@@ -111,8 +107,8 @@ impl<T> Established<T> {
         self.guard.0.kind
     }
 
-    /// Resolves when the stream is cancelled, by itself or with its instance, or its registrant goes without having
-    /// received it. At once, if it has been. May be dropped and called again.
+    /// Resolves when the stream is cancelled, by itself or with its instance, or its registrant
+    /// goes without having received it. At once, if it has been. May be dropped and called again.
     pub async fn cancelled(&mut self) {
         poll_fn(|cx| self.poll_cancelled(cx)).await;
     }

@@ -1,4 +1,5 @@
-//! What can go wrong with a stream: for its registrant, for whoever claims it, and for who associates it.
+//! What can go wrong with a stream: for its registrant, for whoever claims it, and for who
+//! associates it.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +18,8 @@ pub enum StreamError {
     Cancelled,
     /// The instance that the stream was associated with is gone.
     #[error(
-        "the instance {instance} went before it established the stream: choose another one and register anew"
+        "the instance {instance} went before it established the stream: choose another one and \
+         register anew"
     )]
     InstanceGone {
         /// The instance.
@@ -43,13 +45,15 @@ pub enum StreamError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// No stream has this id: there never was one, or it has ended. Nothing is remembered of a stream that has ended.
+    /// No stream has this id: there never was one, or it has ended. Nothing is remembered of a
+    /// stream that has ended.
     #[error("no stream has the id {id:?}: it was never registered here, or it has ended")]
     Unknown {
         /// The id. Errors show its first digits only.
         id: StreamId,
     },
-    /// The stream was registered as the other half of a session. It can still be claimed, as what it is.
+    /// The stream was registered as the other half of a session. It can still be claimed, as what
+    /// it is.
     #[error("{id:?} is a {registered} stream: claim it as one")]
     WrongKind {
         /// The stream.
@@ -63,7 +67,8 @@ pub enum ClaimError {
         /// The stream.
         id: StreamId,
     },
-    /// The stream was ended while this claim was looking for it. A moment later it is [`Unknown`](Self::Unknown).
+    /// The stream was ended while this claim was looking for it. A moment later it is
+    /// [`Unknown`](Self::Unknown).
     #[error("{id:?} was cancelled just now: nobody waits for it any more")]
     Cancelled {
         /// The stream.
@@ -71,31 +76,34 @@ pub enum ClaimError {
     },
 }
 
-/// A value that came too late: its stream ended, cancelled or left by its registrant, after it was claimed.
+/// A value that came too late: its stream ended, cancelled or left by its registrant, after it was
+/// claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "{id:?} ended before it was established: nobody waits for it any more, close what was to become of it"
+    "{id:?} ended before it was established: nobody waits for it any more, close what was to \
+     become of it"
 )]
-pub struct Rejected<T> {
+pub struct EstablishError<T> {
     /// The stream.
     pub id: StreamId,
     /// What it was to be established with.
     pub value: T,
 }
 
-impl<T> fmt::Debug for Rejected<T> {
+impl<T> fmt::Debug for EstablishError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected")
+        f.debug_struct("EstablishError")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-/// The instance has a tombstone. Every stream that was to be associated with it has been ended, with
-/// [`StreamError::InstanceGone`].
+/// The instance has a tombstone. Every stream that was to be associated with it has been ended,
+/// with [`StreamError::InstanceGone`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the instance {instance} was cancelled and keeps its tombstone for another {remaining:?}: choose another one, or clear the tombstone if it is back"
+    "the instance {instance} was cancelled and keeps its tombstone for another \
+     {remaining:?}: choose another one, or clear the tombstone if it is back"
 )]
 pub struct Tombstoned {
     /// The instance.

@@ -1,19 +1,9 @@
 //! The name of a stream, which is also the right to claim it.
 //!
-//! # Design
-//!
-//! A random UUID, drawn from the thread's own ChaCha generator: a few nanoseconds an id, and a system call only when a
-//! thread seeds its generator, at the start and after every 64 KiB.
-//!
-//! # Why
-//!
-//! - Whoever knows an id may claim its stream, so that ids must not be guessed from ids: no counter, no fast generator.
-//! - A kernel call an id was measured at a fifth of a whole lifecycle.
-//! - `Debug` and the errors show the first quarter of an id only: logs must not hand out the right to claim.
-//!
-//! # Invariants
-//!
-//! An id that this crate makes is never made again, but with a probability of 2^-122 for each pair.
+//! 1. Whoever knows an id may claim its stream: ids come from the thread's ChaCha generator, and
+//!    cannot be guessed from other ids.
+//! 2. An id that this crate makes is never made again, but with a probability of 2^-122 a pair.
+//! 3. `Debug` and the errors show a quarter of it: logs must not hand out the right to claim.
 
 use std::{
     fmt,
@@ -27,8 +17,8 @@ use crate::ParseStreamIdError;
 
 /// The id of a stream: 128 bits, of which 122 are random where a registry made it.
 ///
-/// **A secret while its stream waits to be claimed**: whoever has it may claim the stream. `Debug` shows its first eight
-/// digits, `Display` all of it.
+/// **A secret while its stream waits to be claimed**: whoever has it may claim the stream. `Debug`
+/// shows its first eight digits, `Display` all of it.
 ///
 /// # Text
 ///

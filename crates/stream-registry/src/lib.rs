@@ -5,21 +5,14 @@
     doc = include_str!("../README.md")
 )]
 //!
-//! # Design
+//! `StreamRegistry::map` finds a `StreamCell` by id; a cell is all there is to know of its stream;
+//! `Tombstones` keep streams from instances that are gone.
 //!
-//! - A cell is one stream: its stage, the answer that its registrant waits for, and the instance it is tied to.
-//! - The registry finds cells by id, in a map that is a type parameter. There is no other index.
-//! - Tombstones keep streams from instances that are gone.
+//! 1. A stream ends once. Whoever ends it takes it out of the map, and wakes both sides.
+//! 2. A registrant gets exactly one answer.
 //!
-//! # Why
-//!
-//! Each module says what was tried. In short: several maps that are kept in step by hand disagree in some interleaving,
-//! and then an entry stays for ever or a waiter is never told; one lock around all of them makes every request wait.
-//!
-//! # Invariants
-//!
-//! - A stream ends once, and whoever ends it takes it out of the map and tells both sides.
-//! - A registrant gets exactly one answer.
+//! Proof: `tests/loom.rs`, the oracle in `tests/it/registry.rs`, the histories in
+//! `tests/it/linearizability.rs`. Why it is this way: `adr/0004-stream-registry.md`.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +36,7 @@ pub use crate::map::RwLockStreams;
 pub use crate::map::SccStreams;
 pub use crate::{
     claim::{Claim, Established},
-    error::{ClaimError, ParseStreamIdError, Rejected, StreamError, Tombstoned},
+    error::{ClaimError, EstablishError, ParseStreamIdError, StreamError, Tombstoned},
     id::StreamId,
     life::StreamKind,
     map::{DefaultStreamMap, StreamEntry, StreamMap},

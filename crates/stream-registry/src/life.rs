@@ -44,7 +44,8 @@ pub(crate) enum Input {
 }
 
 impl Stage {
-    /// The next stage, or `None` where the input comes too late or out of turn, and changes nothing.
+    /// The next stage, or `None` where the input comes too late or out of turn, and changes
+    /// nothing.
     pub(crate) fn step(self, input: Input) -> Option<Self> {
         match (self, input) {
             (Self::Pending, Input::Claim) => Some(Self::Claimed),

@@ -25,8 +25,8 @@ impl<T> fmt::Debug for StreamEntry<T> {
 
 /// A map from ids to streams of `T`, to build a [`StreamRegistry`](crate::StreamRegistry) on.
 ///
-/// Every `state_map::StateMap` from [`StreamId`] to [`StreamEntry`] is one, a map of your own too. Ids are
-/// drawn at random and never used again: an entry is removed by its id, whatever is in it.
+/// Every `state_map::StateMap` from [`StreamId`] to [`StreamEntry`] is one, a map of your own too.
+/// Ids are drawn at random and never used again: an entry is removed by its id, whatever is in it.
 pub trait StreamMap<T>: StateMap<Key = StreamId, Value = StreamEntry<T>> {}
 
 impl<T, M: StateMap<Key = StreamId, Value = StreamEntry<T>>> StreamMap<T> for M {}

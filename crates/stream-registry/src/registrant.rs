@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 use crate::cell::StreamCell;
 use crate::{StreamError, StreamId, StreamKind};
 
-/// A stream that waits for a worker to call home, and a future of what it will be established with. From
-/// [`StreamRegistry::register`](crate::StreamRegistry::register).
+/// A stream that waits for a worker to call home, and a future of what it will be established with.
+/// From [`StreamRegistry::register`](crate::StreamRegistry::register).
 ///
-/// Dropped before it has answered, it ends its stream, at once and on the spot: the id means nothing any more, a claim
-/// that is held hears of it, and a value that nobody received is dropped. It needs no runtime, neither to be polled nor
-/// to be dropped. Once it has answered, dropping it does nothing.
+/// Dropped before it has answered, it ends its stream, at once and on the spot: the id means
+/// nothing any more, a claim that is held hears of it, and a value that nobody received is dropped.
+/// It needs no runtime, neither to be polled nor to be dropped. Once it has answered, dropping it
+/// does nothing.
 ///
 /// Polled again after it has answered, it answers [`StreamError::Received`].
 #[must_use = "dropped, it takes its stream out of the registry"]
@@ -41,7 +42,8 @@ impl<T> Registration<T> {
         self.receiver.cell.kind
     }
 
-    /// The id, and the future without it. The registration is disarmed; its duty is the receiver's now.
+    /// The id, and the future without it. The registration is disarmed; its duty is the receiver's
+    /// now.
     pub fn into_parts(self) -> (StreamId, StreamReceiver<T>) {
         (self.id(), self.receiver)
     }
@@ -65,8 +67,8 @@ impl<T> fmt::Debug for Registration<T> {
 
 /// A future of what a stream will be established with. From [`Registration::into_parts`].
 ///
-/// As the registration was, it is what keeps its stream registered: dropped before it has answered, it ends the stream,
-/// since nobody could receive it any more.
+/// As the registration was, it is what keeps its stream registered: dropped before it has answered,
+/// it ends the stream, since nobody could receive it any more.
 #[must_use = "dropped, it takes its stream out of the registry"]
 pub struct StreamReceiver<T> {
     cell: Arc<StreamCell<T>>,

@@ -1,22 +1,10 @@
 //! The registry: every stream that has been registered and has not ended, by its id.
 //!
-//! # Design
+//! 1. A stream is in `map` from its registration until whoever ended it has returned.
+//! 2. Locks nest in one order: a group of tombstones, a lock of the map, a cell.
+//! 3. There is no index from instances to streams: `cancel_instance` looks at all of them.
 //!
-//! One map from ids to cells. A stream's stage, answer and instance are in its cell alone. To cancel an instance is to
-//! raise its tombstone, and then to look through all streams for those associated with it before.
-//!
-//! # Why
-//!
-//! *No second index from instances to streams.* It would have to follow every association, re-association and end, which
-//! happen for every request, to be ready for the end of an instance, which happens once in hours. With it go the
-//! interleavings in which the two disagree, which is how registries leak. The price is that cancelling an instance
-//! takes time in proportion to all streams, which is said where it is offered.
-//!
-//! # Invariants
-//!
-//! - A stream is in the map from its registration until whoever ended it has returned.
-//! - Locks nest in one order: a group of tombstones, a lock of the map, a cell. No waker or value of the user's is
-//!   touched under any of them.
+//! Why there is none: `adr/0004-stream-registry.md`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -27,19 +15,20 @@ use quanta::Clock;
 use state_map::BackendEnabled;
 use worker_id::EndpointInstanceId;
 
-use crate::cell::{Home, Remains, StreamCell};
+use crate::cell::{Ending, StreamCell, StreamIndex};
 use crate::life::Stage;
 use crate::map::{DefaultStreamMap, StreamEntry, StreamMap};
 use crate::tombstones::{self, Tombstones};
 use crate::{Claim, ClaimError, Registration, StreamError, StreamId, StreamKind, Tombstoned};
 
-/// What a registry may be told. The default suits a fleet whose instances come and go within seconds.
+/// What a registry may be told. The default suits a fleet whose instances come and go within
+/// seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct StreamRegistryConfig {
-    /// For how long after [`cancel_instance`](StreamRegistry::cancel_instance) nothing can be associated with the
-    /// instance. 5 s by default; zero for not at all.
+    /// For how long after [`cancel_instance`](StreamRegistry::cancel_instance) nothing can be
+    /// associated with the instance. 5 s by default; zero for not at all.
     pub tombstone_life: Duration,
 }
 
@@ -69,25 +58,29 @@ pub struct StreamStats {
 
 /// The streams that a frontend has registered, and that workers call home to claim.
 ///
-/// Shared by `Arc` among any number of threads; needs no runtime, spawns nothing, and never blocks for longer than a few
-/// moves of memory. Every handle it gives out keeps it alive while its stream has not ended.
+/// Shared by `Arc` among any number of threads; needs no runtime, spawns nothing, and never blocks
+/// for longer than a few moves of memory. Every handle it gives out keeps it alive while its stream
+/// has not ended.
 ///
 /// # Concurrency
 ///
-/// Operations on one stream are linearizable, those of its handles included. [`associate`](Self::associate) is atomic
-/// against [`cancel_instance`](Self::cancel_instance), for all its streams at once. Otherwise operations on many streams
-/// are not atomic: each stream on its own is.
+/// Operations on one stream are linearizable, those of its handles included.
+/// [`associate`](Self::associate) is atomic against [`cancel_instance`](Self::cancel_instance), for
+/// all its streams at once. Otherwise operations on many streams are not atomic: each stream on its
+/// own is.
 ///
 /// # Cost
 ///
-/// A registration allocates the stream, and what the map allocates for an entry; nothing else allocates but a failure's
-/// text and `cancel_instance`. Registering and ending count references to the registry, and associating takes one of 64
-/// locks, chosen by the instance.
+/// A registration allocates the stream, and what the map allocates for an entry; nothing else
+/// allocates but a failure's text and `cancel_instance`. Registering and ending count references to
+/// the registry, and associating takes one of 64 locks, chosen by the instance.
 // Apart from the reference count before it, which registering and ending write.
 #[repr(align(128))]
 pub struct StreamRegistry<T, M = DefaultStreamMap<T>> {
+    /// Every stream that has not ended.
     map: M,
     config: StreamRegistryConfig,
+    /// Asked before the map is, by whatever names an instance.
     tombstones: Tombstones,
     _streams_of: std::marker::PhantomData<fn(T) -> T>,
 }
@@ -104,9 +97,10 @@ impl<T: Send + 'static> StreamRegistry<T> {
 }
 
 impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
-    /// The most tombstones there are at a time: 16,384, in 64 groups by hash. In a group that is full, the oldest makes
-    /// room; thousands of instances have to go within a tombstone's life for that.
-    pub const MAX_TOMBSTONES: usize = tombstones::MOST;
+    /// The most tombstones there are at a time: 16,384, in 64 groups by hash. In a group that is
+    /// full, the oldest makes room; thousands of instances have to go within a tombstone's life for
+    /// that.
+    pub const MAX_TOMBSTONES: usize = tombstones::MAX;
 
     /// A registry on `map`, which must be empty.
     #[must_use]
@@ -119,7 +113,8 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         }
     }
 
-    /// The same registry, with tombstones that go by `clock`: a test passes one that it moves itself.
+    /// The same registry, with tombstones that go by `clock`: a test passes one that it moves
+    /// itself.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self {
@@ -133,12 +128,14 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         &self.config
     }
 
-    /// Registers a stream under a new id. It stays registered until it ends: until the registration is dropped, the
-    /// stream is cancelled, its claim fails, or the handle of the established stream is dropped.
+    /// Registers a stream under a new id. It stays registered until it ends: until the registration
+    /// is dropped, the stream is cancelled, its claim fails, or the handle of the established
+    /// stream is dropped.
     ///
     /// # Panics
     ///
-    /// If this thread has never drawn random numbers, and the system has none to seed its generator with.
+    /// If this thread has never drawn random numbers, and the system has none to seed its generator
+    /// with.
     pub fn register(self: &Arc<Self>, kind: StreamKind) -> Registration<T> {
         loop {
             let id = StreamId::random();
@@ -150,17 +147,19 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         }
     }
 
-    /// Ties streams to the instance that is to call home for them: both halves of a session. They end when the
-    /// instance is cancelled, established ones included. A stream that was tied to another instance is untied from
-    /// that; ids of streams that have ended, or never were, are passed over.
+    /// Ties streams to the instance that is to call home for them: both halves of a session. They
+    /// end when the instance is cancelled, established ones included. A stream that was tied to
+    /// another instance is untied from that; ids of streams that have ended, or never were, are
+    /// passed over.
     ///
-    /// Atomic against [`cancel_instance`](Self::cancel_instance): comes whole before it, and all the streams end; or
-    /// whole after it, and finds the tombstone.
+    /// Atomic against [`cancel_instance`](Self::cancel_instance): comes whole before it, and all
+    /// the streams end; or whole after it, and finds the tombstone.
     ///
     /// # Errors
     ///
-    /// [`Tombstoned`], if the instance was cancelled less than a tombstone's life ago: then all these streams have been
-    /// ended, whatever they were tied to, with [`StreamError::InstanceGone`].
+    /// [`Tombstoned`], if the instance was cancelled less than a tombstone's life ago: then all
+    /// these streams have been ended, whatever they were tied to, with
+    /// [`StreamError::InstanceGone`].
     pub fn associate(
         &self,
         ids: &[StreamId],
@@ -192,15 +191,15 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         Ok(Claim::new(cell))
     }
 
-    /// Ends a stream, with [`StreamError::Cancelled`] for a registrant that has no answer yet. False if it has ended,
-    /// or there is none of this id.
+    /// Ends a stream, with [`StreamError::Cancelled`] for a registrant that has no answer yet.
+    /// False if it has ended, or there is none of this id.
     pub fn cancel(&self, id: StreamId) -> bool {
         self.end(&id, StreamError::Cancelled)
     }
 
-    /// Ends every stream that is associated with this instance, with [`StreamError::InstanceGone`] for registrants that
-    /// have no answer yet, and returns how many those were. For a tombstone's life from now, nothing can be associated
-    /// with the instance.
+    /// Ends every stream that is associated with this instance, with [`StreamError::InstanceGone`]
+    /// for registrants that have no answer yet, and returns how many those were. For a tombstone's
+    /// life from now, nothing can be associated with the instance.
     ///
     /// Looks at every stream in the registry: `O(streams)`. Allocates for what it ends.
     pub fn cancel_instance(&self, instance: &EndpointInstanceId) -> usize {
@@ -208,20 +207,23 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         self.end_those(|cell| cell.end_of(instance, epoch))
     }
 
-    /// Ends every stream, as when the frontend goes down, and returns how many those were. A stream that is registered
-    /// meanwhile may be missed.
+    /// Ends every stream, as when the frontend goes down, and returns how many those were. A stream
+    /// that is registered meanwhile may be missed.
     pub fn cancel_all(&self) -> usize {
         self.end_those(|cell| cell.end(StreamError::Cancelled))
     }
 
-    /// Lets streams be associated with this instance again, since it is back. False if it had no tombstone.
+    /// Lets streams be associated with this instance again, since it is back. False if it had no
+    /// tombstone.
     pub fn clear_tombstone(&self, instance: &EndpointInstanceId) -> bool {
         self.tombstones.clear(instance)
     }
 
-    /// How many there are of what: exact while nothing happens meanwhile, and all zero where nothing is in flight.
+    /// How many there are of what: exact while nothing happens meanwhile, and all zero where
+    /// nothing is in flight.
     ///
-    /// Looks at every stream in the registry: `O(streams)`. For a gauge that is read every few seconds.
+    /// Looks at every stream in the registry: `O(streams)`. For a gauge that is read every few
+    /// seconds.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         let mut stats = StreamStats::default();
@@ -253,7 +255,7 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
         self.cell(id).and_then(|cell| cell.end(why)).is_some()
     }
 
-    fn end_those(&self, end: impl Fn(&StreamCell<T>) -> Option<Remains>) -> usize {
+    fn end_those(&self, end: impl Fn(&StreamCell<T>) -> Option<Ending>) -> usize {
         let mut ended = Vec::new();
         self.map
             .access()
@@ -262,7 +264,7 @@ impl<T: Send + 'static, M: StreamMap<T> + 'static> StreamRegistry<T, M> {
     }
 }
 
-impl<T: Send + 'static, M: StreamMap<T>> Home for StreamRegistry<T, M> {
+impl<T: Send + 'static, M: StreamMap<T>> StreamIndex for StreamRegistry<T, M> {
     fn forget(&self, id: &StreamId) {
         self.map.access().remove(id);
     }

@@ -1,24 +1,15 @@
 //! The instances that were cancelled a moment ago.
 //!
-//! # Design
+//! 1. A `Group` is locked over the whole of an association, and while a cancellation raises
+//!    `Tombs::epoch`: so an association of several streams is before a cancellation, whole, or
+//!    after.
+//! 2. A cancellation ends what was associated in an earlier epoch than its own, so nothing of an
+//!    instance that has come back meanwhile.
+//! 3. `Tombs::list` is in the order of time, has each instance once, and at most `MAX_IN_GROUP`.
+//! 4. A group is locked outside of every operation of the map.
 //!
-//! Instances fall into [`GROUPS`] groups by hash. A group is a lock over its tombstones, oldest first, and over its
-//! *epoch*: how many instances of it have been cancelled, ever. An association is made under that lock and remembers
-//! the epoch; a cancellation raises the epoch under it, and then ends what was associated before.
-//!
-//! # Why
-//!
-//! - Under one lock an association of several streams is before a cancellation, whole, or after it, whole. Without, a
-//!   cancellation, its clearing and an association could interleave so that one half of a session is ended and the
-//!   other is not.
-//! - The epoch keeps a cancellation that is still looking through the streams from ending those of an instance that
-//!   has meanwhile come back.
-//! - Groups, so that associations do not wait for each other; one lock was the trouble to begin with.
-//!
-//! # Invariants
-//!
-//! - Tombstones of a group are in the order of their time, each instance once, and at most [`GROUP_MOST`].
-//! - The lock is taken outside of every operation of the map.
+//! Proof: `associate_against_cancel_*` and `slow_cancel_instance_against_a_return` in
+//! `tests/loom.rs`.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -31,14 +22,19 @@ use worker_id::EndpointInstanceId;
 
 use crate::Tombstoned;
 
+/// By the hash of the instance, so that associations with different instances seldom wait for each
+/// other.
 const GROUPS: usize = 64;
-const GROUP_MOST: usize = 256;
+const MAX_IN_GROUP: usize = 256;
 
-pub(crate) const MOST: usize = GROUPS * GROUP_MOST;
+pub(crate) const MAX: usize = GROUPS * MAX_IN_GROUP;
 
 pub(crate) struct Tombstones {
+    /// [`GROUPS`] of them.
     groups: Box<[Group]>,
+    /// Chooses an instance's group.
     hasher: DefaultHashBuilder,
+    /// How long a tombstone stays.
     life: Duration,
     clock: Clock,
 }
@@ -46,16 +42,20 @@ pub(crate) struct Tombstones {
 /// On cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Group(Mutex<Graveyard>);
+struct Group(Mutex<Tombs>);
 
 #[derive(Default)]
-struct Graveyard {
+struct Tombs {
+    /// How many instances of the group have been cancelled, ever.
     epoch: u64,
-    tombstones: VecDeque<Tombstone>,
+    /// Oldest first.
+    list: VecDeque<Tombstone>,
 }
 
 struct Tombstone {
+    /// Who cannot be associated with.
     instance: EndpointInstanceId,
+    /// When it was cancelled.
     since: Instant,
 }
 
@@ -80,12 +80,12 @@ impl Tombstones {
         bind: impl FnOnce(u64),
     ) -> Result<(), Tombstoned> {
         let mut group = lock(&self.group(instance).0);
-        if !group.tombstones.is_empty() {
+        if !group.list.is_empty() {
             let now = self.clock.now();
             group.prune(now, self.life);
             if let Some(tombstone) = group.find(instance) {
                 let instance = instance.clone();
-                let age = now.duration_since(group.tombstones[tombstone].since);
+                let age = now.duration_since(group.list[tombstone].since);
                 let remaining = self.life.saturating_sub(age);
                 return Err(Tombstoned {
                     instance,
@@ -97,19 +97,19 @@ impl Tombstones {
         Ok(())
     }
 
-    /// Gives the instance a tombstone, or a new one. What was associated with it before is of an earlier epoch than
-    /// the answer, and what will be is not.
+    /// Gives the instance a tombstone, or a new one. What was associated with it before is of an
+    /// earlier epoch than the answer, and what will be is not.
     pub(crate) fn raise(&self, instance: &EndpointInstanceId) -> u64 {
         let mut group = lock(&self.group(instance).0);
         let since = self.clock.now();
         group.prune(since, self.life);
         if let Some(earlier) = group.find(instance) {
-            group.tombstones.remove(earlier);
-        } else if group.tombstones.len() == GROUP_MOST {
-            group.tombstones.pop_front();
+            group.list.remove(earlier);
+        } else if group.list.len() == MAX_IN_GROUP {
+            group.list.pop_front();
         }
         let instance = instance.clone();
-        group.tombstones.push_back(Tombstone { instance, since });
+        group.list.push_back(Tombstone { instance, since });
         group.epoch += 1;
         group.epoch
     }
@@ -119,7 +119,7 @@ impl Tombstones {
         let mut group = lock(&self.group(instance).0);
         group.prune(self.clock.now(), self.life);
         let found = group.find(instance);
-        found.is_some_and(|at| group.tombstones.remove(at).is_some())
+        found.is_some_and(|at| group.list.remove(at).is_some())
     }
 
     /// How many there are.
@@ -128,7 +128,7 @@ impl Tombstones {
         let count = |group: &Group| {
             let mut group = lock(&group.0);
             group.prune(now, self.life);
-            group.tombstones.len()
+            group.list.len()
         };
         self.groups.iter().map(count).sum()
     }
@@ -143,17 +143,17 @@ impl Tombstones {
     }
 }
 
-impl Graveyard {
+impl Tombs {
     fn prune(&mut self, now: Instant, life: Duration) {
-        while let Some(oldest) = self.tombstones.front()
+        while let Some(oldest) = self.list.front()
             && now.duration_since(oldest.since) >= life
         {
-            self.tombstones.pop_front();
+            self.list.pop_front();
         }
     }
 
     fn find(&self, instance: &EndpointInstanceId) -> Option<usize> {
-        self.tombstones
+        self.list
             .iter()
             .position(|tombstone| tombstone.instance == *instance)
     }

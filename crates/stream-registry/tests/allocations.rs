@@ -1,4 +1,5 @@
-//! What a stream's life allocates, on every map: at most three blocks, and nothing once it is registered.
+//! What a stream's life allocates, on every map: at most three blocks, and nothing once it is
+//! registered.
 #![cfg(not(inflight_loom))]
 
 #[path = "it/backends.rs"]
@@ -23,7 +24,10 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 type Value = u64;
 
-backends::on_every_backend! { a_life_allocates_three_blocks_at_most, a_registered_stream_allocates_nothing }
+backends::on_every_backend! {
+    a_life_allocates_three_blocks_at_most,
+    a_registered_stream_allocates_nothing
+}
 
 const LIVES: u64 = 10_000;
 
@@ -50,7 +54,8 @@ fn live<M: StreamMap<Value> + 'static>(
 fn a_life_allocates_three_blocks_at_most<M: StreamMap<Value> + Default + 'static>() {
     let streams = registry::<M>();
     let instance = instance(1);
-    // Beside others, as in production: a map that runs empty may give its table back, and allocate it anew.
+    // Beside others, as in production: a map that runs empty may give its table back, and allocate
+    // it anew.
     let _others: Vec<_> = (0..1_024)
         .map(|_| streams.register(StreamKind::Request))
         .collect();
@@ -60,7 +65,8 @@ fn a_life_allocates_three_blocks_at_most<M: StreamMap<Value> + Default + 'static
             drop(live(&streams, &mut stream, &instance));
         }
     };
-    // A thread's first access may register it with the map's memory reclamation, and seeds its random numbers.
+    // A thread's first access may register it with the map's memory reclamation, and seeds its
+    // random numbers.
     lives(LIVES);
     let ((), counts) = measure(|| lives(LIVES));
     let blocks = counts.allocations + counts.reallocations;

@@ -1,4 +1,5 @@
-//! The races of a stream, each in a scenario of two or three threads, on the kind map and on the adversarial one.
+//! The races of a stream, each in a scenario of two or three threads, on the kind map and on the
+//! adversarial one.
 #![cfg(inflight_loom)]
 
 #[path = "it/support.rs"]
@@ -78,7 +79,8 @@ fn halves<M: StreamMap<Value> + Default + 'static>(
     (halves, ids)
 }
 
-/// Whole before it or whole after it: both halves end, counted by the cancellation or refused to the association.
+/// Whole before it or whole after it: both halves end, counted by the cancellation or refused to
+/// the association.
 fn associate_against_cancel_instance<M: StreamMap<Value> + Default + 'static>() {
     model(|| {
         let world = World::<M>::new();
@@ -94,7 +96,8 @@ fn associate_against_cancel_instance<M: StreamMap<Value> + Default + 'static>() 
     });
 }
 
-/// The instance is back at once. Both halves are tied to its old life and end, or to its new one and do not.
+/// The instance is back at once. Both halves are tied to its old life and end, or to its new one
+/// and do not.
 fn associate_against_cancel_and_clear<M: StreamMap<Value> + Default + 'static>() {
     model(|| {
         let world = World::<M>::new();
@@ -113,7 +116,8 @@ fn associate_against_cancel_and_clear<M: StreamMap<Value> + Default + 'static>()
     });
 }
 
-/// A cancellation that is still looking for streams does not end those of an instance that has come back.
+/// A cancellation that is still looking for streams does not end those of an instance that has come
+/// back.
 fn slow_cancel_instance_against_a_return<M: StreamMap<Value> + Default + 'static>() {
     model(|| {
         let world = World::<M>::new();
@@ -151,7 +155,8 @@ fn claim_against_cancel<M: StreamMap<Value> + Default + 'static>() {
     });
 }
 
-/// The registrant gets the value, or the value comes back to the claimant. Never both, never neither.
+/// The registrant gets the value, or the value comes back to the claimant. Never both, never
+/// neither.
 fn establish_against_cancel<M: StreamMap<Value> + Default + 'static>() {
     model(|| {
         let world = World::<M>::new();

@@ -25,6 +25,21 @@ fn too_long(files: &[File]) -> Vec<Finding> {
         .collect()
 }
 
+/// The crates whose words have been gone over. The others follow, each when its issue opens it.
+const WRAPPED: [&str; 4] = ["published", "state-map", "std-or-loom", "stream-registry"];
+const MOST_COLUMNS: usize = 100;
+
+fn too_wide(files: &[File]) -> Vec<Finding> {
+    let done = |file: &&File| {
+        file.crate_name()
+            .is_some_and(|name| WRAPPED.contains(&name))
+    };
+    let rust = files.iter().filter(|file| file.is_rust()).filter(done);
+    let breaks = |line: &str| line.chars().count() > MOST_COLUMNS;
+    rust.flat_map(|file| file.findings(&file.text, "is over 100 columns", breaks))
+        .collect()
+}
+
 fn unfinished(files: &[File]) -> Vec<Finding> {
     let breaks = |line: &str| {
         let next = |before: &str, word: &str| line[before.len() + word.len()..].chars().next();
@@ -86,6 +101,15 @@ fn nothing_is_left_unfinished() {
 }
 
 #[test]
+fn no_line_is_over_100_columns() {
+    hold(
+        "crates whose words have been gone over keep code and prose at 100 columns",
+        "wrap it",
+        &too_wide(&workspace_files()),
+    );
+}
+
+#[test]
 fn nobody_sleeps() {
     let way_out = "take the time as a parameter or from a clock that its owner advances; wait for an event, not for time";
     hold(
@@ -120,6 +144,14 @@ mod teeth {
         let files =
             [600, 601].map(|count| File::new(&format!("src/of_{count}.rs"), &"\n".repeat(count)));
         assert_eq!(places(&too_long(&files)), ["src/of_601.rs:0"]);
+    }
+
+    #[test]
+    fn a_line_of_101_columns() {
+        let wide = format!("{}\n{}\n", "é".repeat(100), "x".repeat(101));
+        let files = ["crates/state-map/src/a.rs", "crates/affinity/src/a.rs"];
+        let files = files.map(|path| File::new(path, &wide));
+        assert_eq!(places(&too_wide(&files)), ["crates/state-map/src/a.rs:2"]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! DashMap: shards, each a hash table behind a reader-writer lock that spins, then parks.
 //!
-//! A read writes the lock word of its shard, twice: readers of one shard share a cache line even where they
-//! share no entry. A reader enters while others read, whoever waits to write: see the README on waiting.
-//! The table grows a shard at a time, under that shard's lock, and never shrinks unless asked to.
+//! A read writes the lock word of its shard, twice: readers of one shard share a cache line even
+//! where they share no entry. A reader enters while others read, whoever waits to write: see the
+//! README on waiting. The table grows a shard at a time, under that shard's lock, and never shrinks
+//! unless asked to.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -24,12 +25,13 @@ constructors!(DashMapBackend, [BuildHasher + Clone], |capacity, hasher| {
 });
 
 impl<K: Eq + Hash, V, S: BuildHasher + Clone> DashMapBackend<K, V, S> {
-    /// An empty map with room for `capacity` entries, spread over `shards` shards, which hashes by `hasher`.
+    /// An empty map with room for `capacity` entries, spread over `shards` shards, which hashes by
+    /// `hasher`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], where `capacity` is over [`MAX_CAPACITY`](crate::MAX_CAPACITY), or `shards` is not a
-    /// power of two from 2 to [`MAX_SHARDS`](crate::MAX_SHARDS).
+    /// [`ConfigError`], where `capacity` is over [`MAX_CAPACITY`](crate::MAX_CAPACITY), or `shards`
+    /// is not a power of two from 2 to [`MAX_SHARDS`](crate::MAX_SHARDS).
     pub fn with_capacity_hasher_and_shards(
         capacity: usize,
         hasher: S,

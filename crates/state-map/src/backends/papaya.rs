@@ -1,12 +1,13 @@
 //! papaya: open addressing without locks, entries behind pointers, memory reclaimed by seize.
 //!
-//! A read writes nothing that another thread reads, but for the pin, which is the thread's own. What is
-//! removed stays allocated until every access that was open then has closed. The table grows
-//! incrementally, and shrinks only as far as a later resize happens to.
+//! A read writes nothing that another thread reads, but for the pin, which is the thread's own.
+//! What is removed stays allocated until every access that was open then has closed. The table
+//! grows incrementally, and shrinks only as far as a later resize happens to.
 //!
-//! Two traps: the condition of `remove_if` runs on a value that others may be changing, and runs again where
-//! the entry moved to a larger table; and an iteration may stop making progress while keys with *equal full
-//! hashes* are being inserted, so a hasher that is not seeded must not meet keys from outside.
+//! Two traps: the condition of `remove_if` runs on a value that others may be changing, and runs
+//! again where the entry moved to a larger table; and an iteration may stop making progress while
+//! keys with *equal full hashes* are being inserted, so a hasher that is not seeded must not meet
+//! keys from outside.
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! One reader-writer lock around a hash table: the baseline that ADR-0003 rejected.
 //!
-//! Kept because a comparison without the baseline proves nothing. Every write stops every reader, and readers
-//! share one lock word. The table is hashbrown's, as std's `HashMap` is: std's own takes a key that it may
-//! not give back, and hashes it under the lock.
+//! Kept because a comparison without the baseline proves nothing. Every write stops every reader,
+//! and readers share one lock word. The table is hashbrown's, as std's `HashMap` is: std's own
+//! takes a key that it may not give back, and hashes it under the lock.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};

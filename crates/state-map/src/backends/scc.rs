@@ -1,10 +1,11 @@
 //! scc: buckets of up to 32 entries, each behind a reader-writer lock that spins, then parks.
 //!
-//! A read writes the lock word of its bucket. Growing and shrinking move a bucket at a time, by whoever comes
-//! across it. Keys and values are moved and dropped in place; only the bucket arrays are reclaimed later.
+//! A read writes the lock word of its bucket. Growing and shrinking move a bucket at a time, by
+//! whoever comes across it. Keys and values are moved and dropped in place; only the bucket arrays
+//! are reclaimed later.
 //!
-//! Only the `_sync` methods are used. With more threads than cores an exclusive lock on a hot bucket is
-//! lost to preempted holders, shared ones are not: the contract's hot path is a read.
+//! Only the `_sync` methods are used. With more threads than cores an exclusive lock on a hot
+//! bucket is lost to preempted holders, shared ones are not: the contract's hot path is a read.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -50,8 +51,8 @@ where
     }
 
     fn insert_if_absent(access: &Access<'_, Self>, key: K, value: V) -> Result<(), V> {
-        // Not through `entry_sync`, which drops a rejected key while the bucket is locked. This gives
-        // it back.
+        // Not through `entry_sync`, which drops a rejected key while the bucket is locked. This
+        // gives it back.
         let taken = access.map().0.insert_sync(key, value);
         taken.map_err(|(_key, value)| value)
     }

@@ -146,8 +146,8 @@ pub fn destructors_may_use_the_map<B: Backend>() {
     );
 }
 
-/// After a panic in the destructor of a rejected key, of a removed key or of a removed value, the map is as
-/// usable as before.
+/// After a panic in the destructor of a rejected key, of a removed key or of a removed value, the
+/// map is as usable as before.
 pub fn a_panicking_destructor_leaves_the_map_usable<B: Backend>() {
     let [harmless, panicking]: [fn(u64) -> Armed; 2] =
         [Armed::harmless, |number| Armed::new(number, planted)];

@@ -14,7 +14,8 @@ struct Owned {
     id: Box<str>,
 }
 
-/// Both parts of such a key, owned or borrowed: what it is looked up by without building an owned one.
+/// Both parts of such a key, owned or borrowed: what it is looked up by without building an owned
+/// one.
 trait Parts {
     fn parts(&self) -> (&str, &str);
 }

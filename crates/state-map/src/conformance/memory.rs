@@ -8,7 +8,8 @@ use crate::{Shrink, StateMap};
 pub struct MemoryBounds {
     /// After all but a thousandth of the entries are gone.
     pub drained: f64,
-    /// After a [`shrink`](StateMap::shrink) that answered [`Shrink::Done`]; not looked at otherwise.
+    /// After a [`shrink`](StateMap::shrink) that answered [`Shrink::Done`]; not looked at
+    /// otherwise.
     pub shrunk: f64,
 }
 
@@ -18,8 +19,8 @@ struct Bulk(#[expect(dead_code, reason = "only its size counts")] [u64; 6]);
 const BURST: u64 = 1_000_000;
 const LEFT: u64 = 1_000;
 
-/// 1,000,000 insertions, removals down to 1,000 entries, a shrink, and the end of the map: after each, the
-/// bytes that are still allocated are within what the map documents. Prints them.
+/// 1,000,000 insertions, removals down to 1,000 entries, a shrink, and the end of the map: after
+/// each, the bytes that are still allocated are within what the map documents. Prints them.
 pub fn memory_after_a_burst_is_bounded<B: Backend>(meter: Meter, bounds: MemoryBounds) {
     let start = meter().live_bytes;
     let map = B::Map::<u64, Bulk>::default();
@@ -44,8 +45,9 @@ pub fn memory_after_a_burst_is_bounded<B: Backend>(meter: Meter, bounds: MemoryB
     let dropped = meter().live_bytes - start;
 
     println!(
-        "bytes: {peak} after {BURST} insertions ({} an entry), {drained} ({:.3}) when drained to {LEFT}, \
-         {shrunk} ({:.3}) after shrink ({answer:?}), {dropped} ({:.4}) after drop",
+        "bytes: {peak} after {BURST} insertions ({} an entry), {drained} ({:.3}) when \
+         drained to {LEFT}, {shrunk} ({:.3}) after shrink ({answer:?}), {dropped} ({:.4}) \
+         after drop",
         peak / i64::try_from(BURST).unwrap_or(i64::MAX),
         share(drained, peak),
         share(shrunk, peak),

@@ -1,7 +1,8 @@
 //! The conformance suite: what a map must pass to call itself a [`StateMap`].
 //!
-//! One macro call, [`conformance!`](crate::conformance!), mounts it, in a test of the crate that has the
-//! map. A map for any key and value is named with both left open, and passes the whole suite:
+//! One macro call, [`conformance!`](crate::conformance!), mounts it, in a test of the crate that
+//! has the map. A map for any key and value is named with both left open, and passes the whole
+//! suite:
 //!
 //! ```
 //! # #[cfg(feature = "dashmap")]
@@ -12,12 +13,13 @@
 //! }
 //! ```
 //!
-//! A map for one crate alone, from its keys to its entries, is named as it is: the crate's entries are a
-//! [`Sample`], with its feature `conformance`.
+//! A map for one crate alone, from its keys to its entries, is named as it is: the crate's entries
+//! are a [`Sample`], with its feature `conformance`.
 //!
-//! 1. Each test is a function over the map, in a module by subject. Racing tests start a few threads at a
-//!    gate, let each do one thing to the same key, and look at what all of them were told; a few hundred
-//!    times, because a race that can go wrong rarely does. Nothing waits for time to pass.
+//! 1. Each test is a function over the map, in a module by subject. Racing tests start a few
+//!    threads at a gate, let each do one thing to the same key, and look at what all of them were
+//!    told; a few hundred times, because a race that can go wrong rarely does. Nothing waits for
+//!    time to pass.
 //! 2. Every property has a deliberately broken map that fails it, in `tests/conformance/teeth.rs`.
 
 #![expect(
@@ -84,24 +86,29 @@ pub type Meter = fn() -> Reading;
 
 /// Mounts the conformance suite on a map, as one `#[test]` for each property.
 ///
-/// The argument is a map for any key and value, with both left open, or a map from one crate's keys to its
-/// entries: see [`conformance`](crate::conformance). The tests that count allocations run where a
-/// [`Meter`](crate::conformance::Meter) is given, with the shares of a burst's memory that the map documents
-/// to keep, [drained and shrunk](crate::conformance::memory::MemoryBounds).
+/// The argument is a map for any key and value, with both left open, or a map from one crate's keys
+/// to its entries: see [`conformance`](crate::conformance). The tests that count allocations run
+/// where a [`Meter`](crate::conformance::Meter) is given, with the shares of a burst's memory that
+/// the map documents to keep, [drained and shrunk](crate::conformance::memory::MemoryBounds).
 #[macro_export]
 macro_rules! conformance {
-    (|$key:ident, $value:ident| $map:ty, meter: $meter:expr, drained: $drained:expr, shrunk: $shrunk:expr) => {
+    (
+        |$key:ident, $value:ident| $map:ty,
+        meter: $meter:expr, drained: $drained:expr, shrunk: $shrunk:expr
+    ) => {
         $crate::conformance!(|$key, $value| $map);
 
         #[test]
         fn lookups_by_borrowed_key_allocate_nothing() {
-            $crate::conformance::lookups::lookups_by_borrowed_key_allocate_nothing::<Subject>($meter);
+            use $crate::conformance::lookups::lookups_by_borrowed_key_allocate_nothing;
+            lookups_by_borrowed_key_allocate_nothing::<Subject>($meter);
         }
 
         #[test]
         fn memory_after_a_burst_is_bounded() {
             use $crate::conformance::memory::{MemoryBounds, memory_after_a_burst_is_bounded};
-            memory_after_a_burst_is_bounded::<Subject>($meter, MemoryBounds { drained: $drained, shrunk: $shrunk });
+            let bounds = MemoryBounds { drained: $drained, shrunk: $shrunk };
+            memory_after_a_burst_is_bounded::<Subject>($meter, bounds);
         }
     };
     (|$key:ident, $value:ident| $map:ty) => {
@@ -128,7 +135,9 @@ macro_rules! conformance {
         $crate::conformance!(@mount Subject; panics: a_panicking_key_leaves_the_map_usable);
     };
     ($map:ty) => {
-        $crate::conformance!(@mount $map, _; oracle: matches_the_oracle, a_large_map_keeps_every_entry);
+        $crate::conformance!(@mount $map, _; oracle:
+            matches_the_oracle,
+            a_large_map_keeps_every_entry);
         $crate::conformance!(@mount $map, _; lookups: an_access_sees_its_own_writes);
         $crate::conformance!(@mount $map, _; races:
             an_absent_key_is_won_once,
@@ -201,8 +210,8 @@ pub(crate) fn race<T: Send>(threads: usize, act: impl Fn(usize) -> T + Sync) -> 
     })
 }
 
-/// What `act` returns, on a thread of its own. `stuck` is the complaint where it does not return, because of
-/// a lock that stays held, and `panics` where it panics.
+/// What `act` returns, on a thread of its own. `stuck` is the complaint where it does not return,
+/// because of a lock that stays held, and `panics` where it panics.
 pub(crate) fn watched<T: Send + 'static>(
     stuck: &str,
     panics: &str,

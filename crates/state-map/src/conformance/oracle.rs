@@ -165,7 +165,8 @@ fn compare<M: MapOf<V>, V: Sample>(
     )
 }
 
-/// Enough entries that every map has grown and moved them several times, half of them removed again.
+/// Enough entries that every map has grown and moved them several times, half of them removed
+/// again.
 pub fn a_large_map_keeps_every_entry<M: MapOf<V>, V: Sample>() {
     const ENTRIES: u64 = 10_000;
     let map = M::default();

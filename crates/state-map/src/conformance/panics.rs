@@ -90,8 +90,8 @@ impl PartialEq for Touchy {
 
 impl Eq for Touchy {}
 
-/// After a panic in `hash` or `eq` of the key of a lookup, an insertion or a removal, every other thread can use the
-/// map, and nothing has changed.
+/// After a panic in `hash` or `eq` of the key of a lookup, an insertion or a removal, every other
+/// thread can use the map, and nothing has changed.
 pub fn a_panicking_key_leaves_the_map_usable<B: Backend>() {
     type Touched<B> = <B as Backend>::Map<Touchy, Probe>;
     type Act<B> = fn(&Access<'_, Touched<B>>, Touchy);

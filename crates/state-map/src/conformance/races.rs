@@ -9,7 +9,8 @@ use crate::StateMap;
 const THREADS: usize = 4;
 const ROUNDS: u64 = 300;
 
-/// Updates through [`read`](crate::Access::read) all arrive, while the map grows and shrinks around the entries.
+/// Updates through [`read`](crate::Access::read) all arrive, while the map grows and shrinks around
+/// the entries.
 pub fn no_update_is_lost<B: Backend>() {
     const KEYS: u64 = 4;
     const UPDATES: u64 = 5_000;
@@ -44,8 +45,8 @@ pub fn no_update_is_lost<B: Backend>() {
     assert_eq!(hits, UPDATES * THREADS as u64, "updates were lost");
 }
 
-/// Of several insertions of one absent key exactly one succeeds; the others get their value back, and read the
-/// winner's.
+/// Of several insertions of one absent key exactly one succeeds; the others get their value back,
+/// and read the winner's.
 pub fn an_absent_key_is_won_once<M: MapOf<V>, V: Sample>() {
     let map = M::default();
     for key in 0..ROUNDS {
@@ -99,8 +100,8 @@ pub fn a_removal_succeeds_once<M: MapOf<V>, V: Sample>() {
     }
 }
 
-/// While threads insert and remove the same few keys, every insertion that succeeded is answered by one
-/// removal, or is still there at the end.
+/// While threads insert and remove the same few keys, every insertion that succeeded is answered by
+/// one removal, or is still there at the end.
 pub fn insertions_and_removals_balance<M: MapOf<V>, V: Sample>() {
     const KEYS: u64 = 3;
     let map = M::default();
@@ -135,7 +136,8 @@ pub fn insertions_and_removals_balance<M: MapOf<V>, V: Sample>() {
     assert_eq!(accounted.into_iter().collect::<HashSet<_>>(), inserted);
 }
 
-/// A conditional removal removes the value that its condition accepted, not one that took its place.
+/// A conditional removal removes the value that its condition accepted, not one that took its
+/// place.
 pub fn a_removal_takes_what_its_condition_accepted<M: MapOf<V>, V: Sample>() {
     let map = M::default();
     for round in 0..ROUNDS {
@@ -167,7 +169,8 @@ pub fn a_removal_takes_what_its_condition_accepted<M: MapOf<V>, V: Sample>() {
     }
 }
 
-/// An iteration meets every entry that is there throughout, though others come and go and the map grows.
+/// An iteration meets every entry that is there throughout, though others come and go and the map
+/// grows.
 pub fn an_iteration_meets_what_stays<M: MapOf<V>, V: Sample>() {
     const STAY: u64 = 500;
     let map = M::default();

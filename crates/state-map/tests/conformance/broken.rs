@@ -95,7 +95,8 @@ impl<K: Eq + Hash, V, const FLAW: u8> Broken<K, V, FLAW> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f`, in which code of the user's may panic, under the lock. With the flaw it stays held then.
+    /// Runs `f`, in which code of the user's may panic, under the lock. With the flaw it stays held
+    /// then.
     fn locked<R>(&self, flaw: u8, f: impl FnOnce(&mut HashTable<Entry<K, V>>) -> R) -> R {
         let mut entries = self.lock();
         match catch_unwind(AssertUnwindSafe(|| f(&mut entries))) {

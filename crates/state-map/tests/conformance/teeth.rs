@@ -1,4 +1,5 @@
-//! The conformance suite has teeth: for each property there is a map, broken in one way, that fails it.
+//! The conformance suite has teeth: for each property there is a map, broken in one way, that fails
+//! it.
 
 use std::panic::catch_unwind;
 
@@ -61,8 +62,9 @@ fn two_removals_of_an_entry_are_caught() {
 
 #[test]
 fn removal_of_a_successor_is_caught() {
+    type Removes = Flawed<{ Flaw::REMOVES_SUCCESSOR }>;
     fails(
-        races::a_removal_takes_what_its_condition_accepted::<Flawed<{ Flaw::REMOVES_SUCCESSOR }>, _>,
+        races::a_removal_takes_what_its_condition_accepted::<Removes, _>,
         "the first value goes to one of the two",
     );
 }
@@ -110,8 +112,9 @@ fn a_destructor_under_a_lock_is_caught() {
 
 #[test]
 fn a_lock_that_outlives_a_panic_is_caught() {
+    type Locks = Flawed<{ Flaw::LOCK_OUTLIVES_PANIC }>;
     fails(
-        panics::a_panicking_closure_leaves_the_map_usable::<Flawed<{ Flaw::LOCK_OUTLIVES_PANIC }>, _>,
+        panics::a_panicking_closure_leaves_the_map_usable::<Locks, _>,
         "left a lock held",
     );
     fails(

@@ -10,7 +10,8 @@ macro_rules! capacities {
             use state_map::{$backend, StateMap};
 
             for capacity in [0, 1, 1_000] {
-                let map = $backend::<u64, ()>::with_capacity(capacity).expect("an allowed capacity");
+                let map = $backend::<u64, ()>::with_capacity(capacity);
+                let map = map.expect("an allowed capacity");
                 assert!(map.is_empty());
                 for key in 0..2_000 {
                     assert!(map.access().insert_if_absent(key, ()).is_ok());

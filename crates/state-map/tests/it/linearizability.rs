@@ -24,8 +24,8 @@ impl Op {
     }
 }
 
-/// The contract on one thread. An insertion answers whether the key was taken, all others the value that they
-/// read or removed.
+/// The contract on one thread. An insertion answers whether the key was taken, all others the value
+/// that they read or removed.
 struct Contract;
 
 impl Spec for Contract {
@@ -63,8 +63,8 @@ enum Answer {
 struct Number(u64);
 
 impl Number {
-    /// Reads the number. Some numbers let the other threads get in between, so that calls overlap however
-    /// few cores there are.
+    /// Reads the number. Some numbers let the other threads get in between, so that calls overlap
+    /// however few cores there are.
     fn linger(&self) -> u64 {
         if self.0 % 4 < 2 {
             thread::yield_now();

@@ -1,4 +1,5 @@
-//! The maps: recorded histories, their configuration, what may cross threads, and the contract on the model maps.
+//! The maps: recorded histories, their configuration, what may cross threads, and the contract on
+//! the model maps.
 #![cfg(not(inflight_loom))]
 
 #[cfg(any(

@@ -14,7 +14,8 @@ macro_rules! shared_maps_and_local_accesses {
 
             assert_impl_all!($map<u64, ()>: StateMap, Default, Send, Sync, std::fmt::Debug);
             assert_impl_all!(Access<'static, $map<u64, ()>>: std::fmt::Debug);
-            // papaya's accesses stay on their thread, and so all do: code for one backend compiles for all.
+            // papaya's accesses stay on their thread, and so all do: code for one backend compiles
+            // for all.
             assert_not_impl_any!(Access<'static, $map<u64, ()>>: Send, Sync);
         }
     )+ };

@@ -115,7 +115,8 @@ pub(crate) fn remove_if_against_replacement<M: Map>(new: fn() -> M) {
     });
 }
 
-/// Updates through `read`, from two threads, all arrive, and a removal hands over after them or before.
+/// Updates through `read`, from two threads, all arrive, and a removal hands over after them or
+/// before.
 pub(crate) fn read_against_read<M: Map>(new: fn() -> M) {
     model(move || {
         let map = Arc::new(new());
@@ -135,9 +136,9 @@ pub(crate) fn read_against_read<M: Map>(new: fn() -> M) {
     });
 }
 
-/// The way the contract gives to end an entry on a condition that can pass: mark it dead, then remove what
-/// is dead. Against an inserter that treats a dead occupant as absent: whatever the order, the insertion
-/// succeeds, the dead entry goes once, and the new one stays.
+/// The way the contract gives to end an entry on a condition that can pass: mark it dead, then
+/// remove what is dead. Against an inserter that treats a dead occupant as absent: whatever the
+/// order, the insertion succeeds, the dead entry goes once, and the new one stays.
 pub(crate) fn mark_dead_then_remove_against_insert<M: Map>(new: fn() -> M) {
     model(move || {
         let map = Arc::new(new());
@@ -172,7 +173,8 @@ pub(crate) fn mark_dead_then_remove_against_insert<M: Map>(new: fn() -> M) {
     });
 }
 
-/// The tests of every race on the maps that `$new` makes: each its own test, or all one after another in one.
+/// The tests of every race on the maps that `$new` makes: each its own test, or all one after
+/// another in one.
 macro_rules! races {
     ($tests:ident, $new:expr) => {
         $tests!($new;

@@ -1,4 +1,5 @@
-//! A crate on the seam offers `new` on the default map; with no backend that crate builds, `new` does not.
+//! A crate on the seam offers `new` on the default map; with no backend that crate builds, `new`
+//! does not.
 
 use state_map::{BackendEnabled, DefaultMap, StateMap};
 

@@ -1,4 +1,5 @@
-//! Wakers and values that use the registry while they run, or panic: nothing of the user's runs under a lock.
+//! Wakers and values that use the registry while they run, or panic: nothing of the user's runs
+//! under a lock.
 //!
 //! Run under one, a call from within would wait for its own thread, and these tests would not end.
 
@@ -37,7 +38,10 @@ impl Drop for Task {
     }
 }
 
-crate::backends::on_every_backend! { callbacks_may_use_the_registry, a_callback_that_panics_leaves_nobody_behind }
+crate::backends::on_every_backend! {
+    callbacks_may_use_the_registry,
+    a_callback_that_panics_leaves_nobody_behind
+}
 
 fn wait(stream: &mut Registration<Value>, waker: &Waker) {
     let polled = Future::poll(Pin::new(stream), &mut Context::from_waker(waker));
@@ -77,7 +81,8 @@ fn callbacks_may_use_the_registry<M: StreamMap<Value> + Default + 'static>() {
         assert_eq!(calls.load(Ordering::SeqCst), expected, "by {by}");
     };
 
-    // A stream whose registrant and claimant wait, each with a waker that is nobody else's: woken, and dropped.
+    // A stream whose registrant and claimant wait, each with a waker that is nobody else's: woken,
+    // and dropped.
     let waiting = || {
         let mut stream = world.streams.register(Response);
         wait(&mut stream, &waker());

@@ -1,4 +1,5 @@
-//! A fleet that changes while thousands of streams fly: 250 instances come, 150 go, some of them after they have frozen.
+//! A fleet that changes while thousands of streams fly: 250 instances come, 150 go, some of them
+//! after they have frozen.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use state_map::model::ReferenceMap;
 use static_assertions::assert_impl_all;
 use stream_registry::{
-    Claim, ClaimError, Established, ParseStreamIdError, Registration, Rejected, StreamEntry,
+    Claim, ClaimError, EstablishError, Established, ParseStreamIdError, Registration, StreamEntry,
     StreamError, StreamId, StreamKind, StreamReceiver, StreamRegistry, StreamRegistryConfig,
     StreamStats, Tombstoned,
 };
@@ -15,14 +15,16 @@ use stream_registry::{
 type Map = ReferenceMap<StreamId, StreamEntry<u32>>;
 
 assert_impl_all!(StreamId: Copy, Ord, std::hash::Hash, Send, Sync);
-assert_impl_all!(StreamRegistry<std::cell::Cell<u32>, ReferenceMap<StreamId, StreamEntry<std::cell::Cell<u32>>>>: Send, Sync, std::fmt::Debug);
+type Local = std::cell::Cell<u32>;
+type OfLocals = StreamRegistry<Local, ReferenceMap<StreamId, StreamEntry<Local>>>;
+assert_impl_all!(OfLocals: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Registration<std::cell::Cell<u32>>: Send, Sync, Unpin, std::fmt::Debug);
 assert_impl_all!(StreamReceiver<std::cell::Cell<u32>>: Send, Sync, Unpin, std::fmt::Debug);
 assert_impl_all!(Claim<std::cell::Cell<u32>>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Established<std::cell::Cell<u32>>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(StreamError: std::error::Error, Clone, Eq, Send, Sync);
 assert_impl_all!(ClaimError: std::error::Error, Copy, Eq, Send, Sync);
-assert_impl_all!(Rejected<u32>: std::error::Error, Send, Sync);
+assert_impl_all!(EstablishError<u32>: std::error::Error, Send, Sync);
 assert_impl_all!(Tombstoned: std::error::Error, Clone, Eq, Send, Sync);
 assert_impl_all!(ParseStreamIdError: std::error::Error, Copy, Eq, Send, Sync);
 assert_impl_all!(StreamStats: Copy, Eq, std::fmt::Debug, Send, Sync);
@@ -63,7 +65,8 @@ fn other_forms_of_a_uuid_are_refused() {
     }
 }
 
-/// Each of the 122 bits that are drawn is set about half of the time; the others say that it is a random UUID.
+/// Each of the 122 bits that are drawn is set about half of the time; the others say that it is a
+/// random UUID.
 #[test]
 fn ids_are_drawn_at_random() {
     const DRAWN: usize = 4_096;
@@ -109,8 +112,8 @@ fn no_error_shows_a_whole_id() {
         ClaimError::AlreadyClaimed { id }.to_string(),
         ClaimError::Cancelled { id }.to_string(),
         format!("{:?}", ClaimError::Unknown { id }),
-        Rejected { id, value: 7 }.to_string(),
-        format!("{:?}", Rejected { id, value: 7 }),
+        EstablishError { id, value: 7 }.to_string(),
+        format!("{:?}", EstablishError { id, value: 7 }),
     ];
     for text in texts {
         assert!(

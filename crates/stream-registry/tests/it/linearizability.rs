@@ -1,8 +1,9 @@
-//! Recorded histories of every map: what is done to one stream, by its id and by its handles, is linearizable.
+//! Recorded histories of every map: what is done to one stream, by its id and by its handles, is
+//! linearizable.
 //!
-//! A call of `cancel_instance` raises a tombstone and then ends streams, each on its own. So in histories with
-//! tombstones the streams are tied to their instances in the course of it, and it is not asked how many it ended; in the
-//! others tombstones have no life, and it is.
+//! A call of `cancel_instance` raises a tombstone and then ends streams, each on its own. So in
+//! histories with tombstones the streams are tied to their instances in the course of it, and it is
+//! not asked how many it ended; in the others tombstones have no life, and it is.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +21,10 @@ use stream_registry::{
 /// Whose claim it was sent by.
 type Value = usize;
 
-crate::backends::on_every_backend! { histories_of_streams_are_linearizable, histories_with_tombstones_are_linearizable }
+crate::backends::on_every_backend! {
+    histories_of_streams_are_linearizable,
+    histories_with_tombstones_are_linearizable
+}
 
 const STREAMS: usize = 2;
 
@@ -198,7 +202,8 @@ struct Subject<M> {
     world: World<Value, M>,
     ids: [StreamId; STREAMS],
     waiting: [Mutex<Option<Registration<Value>>>; STREAMS],
-    /// What threads still held at the end of a history: it must not be dropped within it, where nobody records it.
+    /// What threads still held at the end of a history: it must not be dropped within it, where
+    /// nobody records it.
     kept: Mutex<Vec<Held>>,
     tombstones: bool,
 }

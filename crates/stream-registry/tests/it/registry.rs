@@ -58,7 +58,8 @@ fn any_call() -> impl Strategy<Value = Call> {
         4 => stream().prop_map(Call::Establish),
         1 => stream().prop_map(Call::Fail),
         2 => stream().prop_map(Call::LetGo),
-        6 => (vec(stream(), 0..3), instance()).prop_map(|(streams, number)| Call::Associate(streams, number)),
+        6 => (vec(stream(), 0..3), instance())
+            .prop_map(|(streams, number)| Call::Associate(streams, number)),
         1 => stream().prop_map(Call::Cancel),
         3 => instance().prop_map(Call::CancelInstance),
         1 => instance().prop_map(Call::ClearTombstone),

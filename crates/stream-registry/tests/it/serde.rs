@@ -1,4 +1,5 @@
-//! Ids as text and as bytes, and the configuration, in a format that is read by people and in one that is not
+//! Ids as text and as bytes, and the configuration, in a format that is read by people and in one
+//! that is not
 
 //! self-describing.
 

@@ -6,7 +6,8 @@ use std::thread;
 
 use crate::support::{Ends as _, Woken, World, instance, poll, ready};
 use stream_registry::{
-    ClaimError, Registration, Rejected, StreamError, StreamId, StreamKind, StreamMap, StreamStats,
+    ClaimError, EstablishError, Registration, StreamError, StreamId, StreamKind, StreamMap,
+    StreamStats,
 };
 
 use StreamKind::{Request, Response};
@@ -123,7 +124,7 @@ fn cancel_after_claim<M: StreamMap<Value> + Default + 'static>() {
         assert_eq!(woken.times(), 1);
         assert!(claim.has_ended());
         let (late, kept) = value();
-        let Rejected { id, value } = claim.establish(late).unwrap_err();
+        let EstablishError { id, value } = claim.establish(late).unwrap_err();
         assert_eq!(id, stream.id());
         assert!(Arc::ptr_eq(&value, &kept), "the value comes back");
         assert_eq!(ready(&mut stream).unwrap_err(), expected);

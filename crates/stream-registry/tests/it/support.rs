@@ -1,4 +1,5 @@
-//! What the tests of a registry have in common: a map that can be looked at, polls by hand, and names of instances.
+//! What the tests of a registry have in common: a map that can be looked at, polls by hand, and
+//! names of instances.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -40,7 +41,8 @@ impl<T: Send + 'static, M: StreamMap<T> + Default + 'static> World<T, M> {
         self.map.len()
     }
 
-    /// Nothing is left: neither in the map, nor in the numbers, once tombstones have had their time.
+    /// Nothing is left: neither in the map, nor in the numbers, once tombstones have had their
+    /// time.
     #[track_caller]
     pub(crate) fn assert_empty(&self) {
         self.time.increment(std::time::Duration::from_secs(5));
