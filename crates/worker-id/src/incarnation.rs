@@ -63,13 +63,14 @@ impl Standing {
     #[must_use]
     pub const fn of(news: Option<Incarnation>, known: Option<Incarnation>) -> Self {
         use Incarnation::{Opaque, Ordered};
+        let Some(news) = news else {
+            return Self::Same;
+        };
         match (news, known) {
-            (None, _) => Self::Same,
-            (Some(Ordered(a)), Some(Ordered(b))) if a > b => Self::Newer,
-            (Some(Ordered(a)), Some(Ordered(b))) if a < b => Self::Late,
-            (Some(Ordered(_)), Some(Ordered(_))) => Self::Same,
-            (Some(Opaque(a)), Some(Opaque(b))) if a == b => Self::Same,
-            (Some(_), _) => Self::Other,
+            (Ordered(a), Some(Ordered(b))) if a > b => Self::Newer,
+            (Ordered(a), Some(Ordered(b))) if a < b => Self::Late,
+            (Ordered(a), Some(Ordered(b))) | (Opaque(a), Some(Opaque(b))) if a == b => Self::Same,
+            _ => Self::Other,
         }
     }
 }

@@ -395,3 +395,19 @@ impl Lives {
             .remove(&(worker.worker_id, Some(worker.dp_rank), marked));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_bounded_however_often_one_life_departs() {
+        let mut lives = Lives::with_room(32);
+        let worker = WorkerWithDpRank::new(7, 0).with_incarnation(1);
+        for _ in 0..1_000 {
+            let _ = lives.hear(&mut None, &News::new(worker, Says::Gone));
+            assert!(lives.order.len() <= 64);
+            assert_eq!(lives.len(), 1);
+        }
+    }
+}

@@ -30,10 +30,10 @@ impl Fleet {
         let there: Vec<_> = self.there.keys().copied().collect();
         for gone in there.iter().filter(|worker| !listed.contains(worker)) {
             let gone = WorkerWithDpRank::new(gone.worker_id, gone.dp_rank);
-            let _ = self.hear(News::new(gone, Says::Unlisted).as_of(as_of));
+            let _ = self.hear(News::new(gone, Unlisted).as_of(as_of));
         }
         for worker in listed {
-            let _ = self.hear(News::new(*worker, Says::Listed).as_of(as_of));
+            let _ = self.hear(News::new(*worker, Listed).as_of(as_of));
         }
         Ok(())
     }
@@ -191,21 +191,27 @@ fn all_ranks_leave_those_included_that_nobody_has_heard_of() {
 
 #[test]
 fn the_memory_is_bounded_and_the_oldest_give_way() {
-    const ROOM: u64 = 64;
-    let mut lives = Lives::with_room(ROOM as usize);
-    let worker = |id| WorkerWithDpRank::new(id, 0).with_incarnation(1);
+    const ROOM: u32 = 64;
+    let room = ROOM as usize;
+    let mut lives = Lives::with_room(room);
+    let worker = |id: u32| WorkerWithDpRank::new(id.into(), 0).with_incarnation(1);
     let hear = |lives: &mut Lives, id, says| lives.hear(&mut None, &News::new(worker(id), says));
     for id in 0..10 * ROOM {
         let _ = hear(&mut lives, id, Gone);
         // Said again and again, it takes no more room.
         let _ = hear(&mut lives, id, Gone);
-        assert!(lives.len() <= ROOM as usize);
+        assert!(lives.len() <= room);
     }
-    assert_eq!(lives.len(), ROOM as usize);
+    assert_eq!(lives.len(), room);
     for id in 9 * ROOM..10 * ROOM {
         assert_eq!(hear(&mut lives, id, Here), no(Departed), "{id}");
     }
     assert_eq!(hear(&mut lives, 9 * ROOM - 1, Here), Apply);
+    // What is said again is remembered from then on.
+    let _ = hear(&mut lives, 9 * ROOM, Gone);
+    let _ = hear(&mut lives, 0, Gone);
+    assert_eq!(hear(&mut lives, 9 * ROOM, Here), no(Departed));
+    assert_eq!(hear(&mut lives, 9 * ROOM + 1, Here), Apply);
     let mut none = Lives::with_room(0);
     assert_eq!(hear(&mut none, 1, Gone), no(Absent));
     assert_eq!(hear(&mut none, 1, Here), Apply);
@@ -275,9 +281,8 @@ impl Model {
         match (standing, news.says) {
             (None, Here | Listed) => departed().map_or(Apply, no),
             (None, _) => no(Absent),
-            (Some(Standing::Same), _) => Apply,
+            (Some(Standing::Same), _) | (Some(Standing::Newer), Gone) => Apply,
             (Some(Standing::Late), _) => no(Late),
-            (Some(Standing::Newer), Gone) => Apply,
             (Some(_), Here | Listed) => departed().map_or(Replaces, no),
             (Some(_), _) => no(OtherLife),
         }
