@@ -1,4 +1,4 @@
-//! Replays a log of events, one in JSON a line, and prints the view at its end: from a file that is named, else from the
+//! Replays a log of events, one in JSON a line, and prints the snapshot at its end: from a file that is named, else from the
 //! sample beside this file; `-` reads what is piped in.
 //!
 //! ```text
@@ -9,7 +9,8 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use lora_tracker::{LoraEvent, LoraTracker, TrackerConfig, WorkerSlots};
+use lora_tracker::{LoraNews, LoraTracker, TrackerConfig};
+use worker_id::Effect;
 
 const SAMPLE: &[u8] = include_bytes!("placement.jsonl");
 
@@ -26,25 +27,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         if line.trim().is_empty() {
             continue;
         }
-        let event: LoraEvent =
+        let news: LoraNews =
             serde_json::from_str(&line).map_err(|error| format!("line {number}: {error}"))?;
-        asked = event.lora_name().cloned().or(asked);
-        if !tracker.apply(event)? {
-            eprintln!("line {number} changes nothing");
+        asked = news.event.lora_name().cloned().or(asked);
+        match tracker.apply(news)? {
+            Effect::Changed => {}
+            Effect::Unchanged => eprintln!("line {number} changes nothing"),
+            Effect::Ignored(why) => eprintln!("line {number} is ignored: {why}"),
         }
     }
-    println!("{}", serde_json::to_string_pretty(&tracker.view())?);
+    let snapshot = tracker.snapshot();
+    println!("{}", serde_json::to_string_pretty(&snapshot)?);
     if let Some(name) = asked {
-        let candidates = tracker.candidates(&name);
-        let least = candidates.iter().min_by_key(|each| each.slots.loaded);
-        let then = if candidates.are_loaded() {
-            "has it"
-        } else {
-            "has to load it"
-        };
-        match least {
-            Some(WorkerSlots { worker, .. }) => println!("{name} goes to {worker}, which {then}"),
-            None => println!("{name} goes nowhere: no worker has a free slot"),
+        match snapshot.candidates(&name).first() {
+            Some((tier, workers)) => {
+                let least = workers.iter().min_by_key(|each| each.slots.loaded);
+                let worker = least
+                    .map(|each| each.worker)
+                    .ok_or("a tier with nobody in it")?;
+                println!("{name} goes to {worker}: {tier}");
+            }
+            None => println!("{name} goes nowhere: no worker can take it"),
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::event::MAX_NAME_LEN;
 #[non_exhaustive]
 pub struct Rejected<T> {
     /// What was passed: the event, or all that the iterator had.
-    pub given: T,
+    pub given: Box<T>,
     /// Which one of them it is, from 0.
     pub index: usize,
     /// The name, all of it or its first 64 characters.
@@ -58,7 +58,7 @@ pub(crate) fn refuse<T>(given: T, bad: Option<Bad>) -> Result<T, Rejected<T>> {
     match bad {
         None => Ok(given),
         Some((index, name, rule)) => Err(Rejected {
-            given,
+            given: Box::new(given),
             index,
             name,
             rule,

@@ -1,40 +1,50 @@
 //! The tracker: events on the one side, questions on the other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use published::Published;
 use quanta::Clock;
 use state_map::sync::{self, Mutex};
-use worker_id::WorkerWithDpRank;
+use worker_id::{Effect, WorkerWithDpRank};
 
+use crate::change::{Change, effect};
 use crate::error::{first_bad, refuse};
-use crate::map::{DefaultLoraMap, LoraMap, LoraSession, WorkerEntry};
-use crate::snapshot::{Adapter, Slots, Snapshot};
-use crate::writer::{Change, Context, Writer};
+use crate::load::Begun;
+use crate::map::{DefaultLoraMap, LoraMap};
+use crate::snapshot::Snapshot;
+use crate::writer::{Context, Writer};
 use crate::{
-    Candidates, LoadedWorkers, LoraEvent, LoraInfo, LoraView, Loras, Rejected, TrackerConfig,
-    Workers,
+    ListedWorker, LoadStart, LoadTicket, LoraEvent, LoraInfo, LoraNews, LoraSnapshot, Rejected,
+    Slots, Tier, TrackerConfig,
 };
 
 /// Which adapters are loaded where.
 ///
-/// Shared by reference or `Arc` among any number of threads. Give it the events of the fleet; ask it for each request.
+/// Shared by reference or `Arc` among any number of threads. Give it the events of the fleet; ask a
+/// [`snapshot`](Self::snapshot) of it for each request.
 ///
 /// # Concurrency
 ///
-/// Every call is linearizable: an event, a batch or a replacement takes effect at one instant, and a read answers from the
-/// state at one instant. So a thread never sees half a batch, by one call or by several, and never goes back in time.
+/// Every call is linearizable: an event, a batch or a list takes effect at one instant, and a
+/// snapshot is of one instant. So a thread never sees half a batch, and never goes back in time.
 ///
-/// Reads wait for nobody and write nothing that threads share, but for [`worker_slots`](Self::worker_slots), where the map
-/// does what it does to find a worker. Writers take turns.
+/// Reads wait for nobody and write nothing that threads share, but for what is asked by worker,
+/// where the map does what it does to find it. Writers take turns.
+///
+/// # What is believed
+///
+/// [`worker_id::Lives`] decides, by the incarnation that news is about and by its revision. Every
+/// change answers an [`Effect`], and what was ignored is traced at the level `debug`.
 pub struct LoraTracker<M = DefaultLoraMap> {
     published: Published<Snapshot>,
     writer: Mutex<Writer>,
     map: M,
     clock: Clock,
     config: TrackerConfig,
+    /// Made by the first who subscribes: to wake nobody costs an event a third of its time.
     #[cfg(feature = "tokio")]
-    watch: tokio::sync::watch::Sender<u64>,
+    watch: std::sync::OnceLock<tokio::sync::watch::Sender<u64>>,
 }
 
 impl LoraTracker {
@@ -42,7 +52,8 @@ impl LoraTracker {
     #[must_use]
     pub fn new(config: TrackerConfig) -> Self
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
+        // The lifetime puts the question off to the caller: with no backend this crate builds, a
+        // call does not.
         for<'any> DefaultLoraMap: LoraMap + Default,
     {
         Self::on_an_empty_map(config)
@@ -60,7 +71,7 @@ impl<M: LoraMap> LoraTracker<M> {
             clock: Clock::new(),
             config,
             #[cfg(feature = "tokio")]
-            watch: tokio::sync::watch::Sender::new(0),
+            watch: std::sync::OnceLock::new(),
         }
     }
 
@@ -71,7 +82,8 @@ impl<M: LoraMap> LoraTracker<M> {
         Self::with_map(config, M::default())
     }
 
-    /// The same tracker, which forgets departed incarnations by `clock`: a test passes one that it moves itself.
+    /// The same tracker, which ends the back-off of failed loads by `clock`: a test passes one that
+    /// it moves itself. Nothing else here looks at a clock.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
@@ -82,181 +94,239 @@ impl<M: LoraMap> LoraTracker<M> {
         &self.config
     }
 
-    /// Applies an event. True if anything is different after it.
+    /// Applies an event.
     ///
-    /// Costs what it changes: a move within the slice of each adapter it is about, and a row. Where an answer or a view is held
-    /// since before the last change, it also copies the table of workers and the index of adapters, once for each so held, and
-    /// the slices that it then changes.
+    /// Costs what it changes: a move within the slice of the adapter it is about, and a row; to
+    /// leave, that for each adapter of the worker. All ranks at once walk the table of workers.
+    /// Where a snapshot is held since before the last change, it also copies the roots of the
+    /// tables, and the chunks that it changes.
     ///
     /// # Errors
     ///
     /// [`Rejected`], with the event, if it has an adapter with a bad name.
-    pub fn apply(&self, event: LoraEvent) -> Result<bool, Rejected<LoraEvent>> {
-        let bad = first_bad([event.lora_name().map(|name| &**name)].into_iter());
-        let event = refuse(event, bad)?;
-        Ok(self.change(|change| change.apply(&event)))
+    pub fn apply(&self, news: impl Into<LoraNews>) -> Result<Effect, Rejected<LoraNews>> {
+        let news = news.into();
+        let name = news.event.lora_name();
+        let bad = first_bad([name.map(|name| &**name)].into_iter());
+        let news = refuse(news, bad)?;
+        let (heard, changed) = self.change(|change| change.apply(&news));
+        Ok(effect(changed, [heard].into_iter()))
     }
 
-    /// Applies events, in order, as one change: nobody sees a part of it, and the generation moves by one, or not at all
-    /// if nothing is different after it. True if anything is.
+    /// For an event whose name was checked before.
+    pub(crate) fn apply_checked(&self, event: LoraEvent) -> Effect {
+        let (heard, changed) = self.change(|change| change.apply(&event.into()));
+        effect(changed, [heard].into_iter())
+    }
+
+    /// Applies events, in order, as one change: nobody sees a part of it, and the generation moves
+    /// by one, or not at all if nothing is different after it.
     ///
     /// # Errors
     ///
-    /// [`Rejected`], with all of the events, if one has an adapter with a bad name. Then none is applied.
+    /// [`Rejected`], with all of the events, if one has an adapter with a bad name. Then none is
+    /// applied.
     pub fn apply_batch(
         &self,
-        events: impl IntoIterator<Item = LoraEvent>,
-    ) -> Result<bool, Rejected<Vec<LoraEvent>>> {
-        let events: Vec<_> = events.into_iter().collect();
-        let names = events.iter().map(LoraEvent::lora_name);
+        news: impl IntoIterator<Item = impl Into<LoraNews>>,
+    ) -> Result<Effect, Rejected<Vec<LoraNews>>> {
+        let news: Vec<LoraNews> = news.into_iter().map(Into::into).collect();
+        let names = news.iter().map(|news| news.event.lora_name());
         let bad = first_bad(names.map(|name| name.map(|name| &**name)));
-        let events = refuse(events, bad)?;
-        Ok(self.change(|change| events.iter().for_each(|event| change.apply(event))))
+        let news = refuse(news, bad)?;
+        let (heard, changed) = self.change(|change| {
+            let heard = news.iter().map(|news| change.apply(news));
+            heard.collect::<Vec<_>>()
+        });
+        Ok(effect(changed, heard.into_iter()))
     }
 
-    /// Lets a worker have exactly these adapters and this capacity, as one change: for when events may have been missed. True
-    /// if anything is different after it.
+    /// Lets a worker have exactly these adapters and this capacity, as one change: a full list of
+    /// one worker, as of a revision where there are any.
     ///
-    /// Joins the worker, if it is not there; ignored if its incarnation has departed. Of several capacities the last
-    /// one that is said is taken, `capacity` being the first; where none is, it is not known any more.
+    /// Brings the worker, if it is not there, also one that is thought to have departed. What is
+    /// known of a later revision stays, and so does what a ticket is out for. Of several capacities
+    /// the last one that is said is taken; where none is, it is not known any more.
     ///
     /// # Errors
     ///
-    /// [`Rejected`], with all of the adapters, if one has a bad name. Then nothing is changed.
+    /// [`Rejected`], with the entry, if an adapter has a bad name. Then nothing is changed.
     pub fn replace_worker(
         &self,
-        worker: WorkerWithDpRank,
-        capacity: Option<u32>,
-        loras: impl IntoIterator<Item = LoraInfo>,
-    ) -> Result<bool, Rejected<Vec<LoraInfo>>> {
-        let loras: Vec<_> = loras.into_iter().collect();
-        let bad = first_bad(loras.iter().map(|lora| Some(&*lora.name)));
-        let loras = refuse(loras, bad)?;
-        Ok(self.change(|change| change.replace(&worker, capacity, &loras)))
+        as_of: Option<u64>,
+        entry: ListedWorker,
+    ) -> Result<Effect, Rejected<ListedWorker>> {
+        let bad = first_bad(names(&entry));
+        let entry = refuse(entry, bad)?;
+        let (heard, changed) = self.change(|change| change.replace(&entry, as_of));
+        Ok(effect(changed, [heard].into_iter()))
     }
 
-    fn change(&self, act: impl FnOnce(&mut Change<'_, M::Session<'_>>)) -> bool {
-        let mut disagreements = Vec::new();
+    /// Lets the fleet be this list, as one change: after a lost watch nobody is left over. Readers
+    /// see the fleet before it or after it.
+    ///
+    /// What is known of a later revision than the list's stays. Where nothing is new, nothing is
+    /// published; that costs a comparison for each pair, and is fastest where the adapters of each
+    /// worker come in the order in which they came before.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], with the list, if an adapter has a bad name: the index is the worker's. Then
+    /// nothing is changed.
+    pub fn replace_all(
+        &self,
+        as_of: Option<u64>,
+        fleet: impl IntoIterator<Item = ListedWorker>,
+    ) -> Result<Effect, Rejected<Vec<ListedWorker>>> {
+        let fleet: Vec<ListedWorker> = fleet.into_iter().collect();
+        let mut bad = fleet.iter().enumerate().filter_map(|(index, entry)| {
+            let (_, name, rule) = first_bad(names(entry))?;
+            Some((index, name, rule))
+        });
+        let bad = bad.next();
+        let fleet = refuse(fleet, bad)?;
+        let (heard, changed) = self.change(|change| change.replace_all(as_of, &fleet));
+        Ok(effect(changed, [heard].into_iter()))
+    }
+
+    /// Finds a worker for an adapter that is to be loaded, and takes a slot of it, in one step: of
+    /// the tiers that are named, in their order, the first that has a worker.
+    ///
+    /// In [`Tier::Resident`] and [`Tier::Loading`] there is nothing to begin, and the worker is
+    /// answered. From any other tier one caller gets a ticket for a worker; whoever comes after it
+    /// and names [`Tier::Loading`] before the rest, as [`Tier::WITHOUT_EVICTION`] has it, gets that
+    /// worker. Leave out the first two to spread an adapter that is popular. Workers of a tier take
+    /// turns; one that failed to load this adapter of late is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], with the name, if it is none.
+    pub fn begin_load<'t>(
+        &'t self,
+        name: &str,
+        tiers: &[Tier],
+    ) -> Result<LoadStart<'t, M>, Rejected<String>> {
+        if let Some(bad) = first_bad([Some(name)].into_iter()) {
+            refuse(name.to_owned(), Some(bad))?;
+        }
+        let (begun, _) = self.change(|change| change.begin_load(name, tiers));
+        Ok(match begun {
+            Begun::There(worker, tier) => LoadStart::There { worker, tier },
+            Begun::Began(worker, lora) => LoadStart::Begin(LoadTicket::new(self, worker, lora)),
+            Begun::Nobody => LoadStart::Nobody,
+        })
+    }
+
+    /// Why a worker failed to load an adapter last, if it has not loaded it since; of a worker the
+    /// last 64 adapters. Takes the writers' lock.
+    #[must_use]
+    pub fn load_failure(&self, worker: &WorkerWithDpRank, name: &str) -> Option<Arc<str>> {
+        let (failure, _) = self.change(|change| {
+            let place = change.place(worker)?;
+            let mut failed = change.record(place).failed.iter();
+            let failure = failed.find(|failure| *failure.name == *name)?;
+            Some(Arc::clone(&failure.reason))
+        });
+        failure
+    }
+
+    /// Remembers that an adapter was used on a worker, at a time of any clock that grows: see
+    /// [`LoraSnapshot::coldest`]. No event: one atomic number, of that worker and adapter alone.
+    /// False if the adapter is not there.
+    pub fn touch(&self, worker: &WorkerWithDpRank, name: &str, now: u64) -> bool {
+        let snapshot = self.published.load();
+        let adapter = snapshot.adapters.get(name);
+        let lora = adapter.and_then(|adapter| adapter.resident.lora(worker));
+        lora.inspect(|lora| lora.touch(now)).is_some()
+    }
+
+    pub(crate) fn change<T>(
+        &self,
+        act: impl FnOnce(&mut Change<'_, M::Session<'_>>) -> T,
+    ) -> (T, bool) {
+        let mut notices = Vec::new();
         let mut writer = sync::lock(&self.writer);
         let context = Context {
             published: &self.published,
             session: self.map.open(),
             clock: &self.clock,
-            default_capacity: self.config.default_capacity,
+            config: &self.config,
         };
-        let generation = writer.change(&context, &mut disagreements, act);
+        let (answer, generation) = writer.change(&context, &mut notices, act);
         drop(context);
         drop(writer);
         // Subscribers and wakers are the user's code: no lock is held any more.
-        for disagreement in &disagreements {
-            disagreement.tell();
+        for notice in &notices {
+            notice.tell();
         }
         #[cfg(feature = "tokio")]
-        if let Some(generation) = generation {
-            self.watch.send_if_modified(|newest| {
+        if let (Some(generation), Some(watch)) = (generation, self.watch.get()) {
+            watch.send_if_modified(|newest| {
                 // Writers may pass each other on their way here.
                 let newer = generation > *newest;
                 *newest = generation.max(*newest);
                 newer
             });
         }
-        generation.is_some()
+        (answer, generation.is_some())
     }
 
-    /// A receiver of the generation, which is woken when it moves. It may skip generations, and never goes back; what it
-    /// says can be read from then on.
+    /// A receiver of the generation, which is woken when it moves. It may skip generations, and
+    /// never goes back; what it says can be read from then on.
     #[cfg(feature = "tokio")]
     pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.watch.subscribe()
+        // Under the writers' lock: a change before it is in the generation that is read here, and
+        // one after it finds the channel.
+        let writer = sync::lock(&self.writer);
+        let watch = self
+            .watch
+            .get_or_init(|| tokio::sync::watch::Sender::new(self.generation()));
+        drop(writer);
+        watch.subscribe()
     }
 
-    /// The workers that have an adapter, in order. Of a name that no worker has, empty.
+    /// Everything that is known now: one load, at any size.
     ///
-    /// One load and one lookup; allocates nothing.
+    /// ```
+    /// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
+    /// use lora_tracker::{LoraTracker, TrackerConfig};
+    ///
+    /// let tracker = LoraTracker::new(TrackerConfig::new());
+    /// let snapshot = tracker.snapshot();
+    /// assert!(snapshot.candidates("de-legal").first().is_none());
+    /// assert_eq!(snapshot.generation(), 0);
+    /// # }
+    /// ```
     #[inline]
     #[must_use]
-    pub fn loaded_workers(&self, name: &str) -> LoadedWorkers {
-        LoadedWorkers::new(self.published.load(), name)
+    pub fn snapshot(&self) -> LoraSnapshot<'_, M> {
+        let unknown = self.config.unknown_capacity_may_load;
+        LoraSnapshot::new(&self.published, &self.map, unknown)
     }
 
-    /// Whether a worker, in whichever incarnation, has an adapter.
-    ///
-    /// One load, one lookup, and a search among those that have it; allocates nothing.
+    /// Whether a worker, in whichever incarnation, has an adapter:
+    /// [`LoraSnapshot::is_loaded`] of now.
     #[must_use]
     pub fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool {
-        let snapshot = self.published.load();
-        snapshot
-            .adapter(name)
-            .is_some_and(|adapter: &Adapter| adapter.has(worker))
+        self.snapshot().is_loaded(worker, name)
     }
 
-    /// How many adapters a worker has, and how many it can hold; `None` if there is no such worker, in whichever
-    /// incarnation.
-    ///
-    /// One load, and one lookup in the map; allocates nothing.
+    /// How many adapters a worker has and can hold: [`LoraSnapshot::worker_slots`] of now.
     #[must_use]
     pub fn worker_slots(&self, worker: &WorkerWithDpRank) -> Option<Slots> {
-        // A place that is not this worker's in this snapshot was given to it, or taken away, by a change in between: so
-        // there was an instant without the worker.
-        let snapshot = self.published.load();
-        let WorkerEntry(place) = self.map.open().find(worker)?;
-        let row = snapshot.row(place)?;
-        (row.worker == *worker).then_some(row.slots)
+        self.snapshot().worker_slots(worker)
     }
 
-    /// The workers that have a free slot: those of known capacity, with fewer adapters than that. Lazy: whoever iterates
-    /// walks all workers.
-    #[inline]
-    #[must_use]
-    pub fn workers_with_free_slots(&self) -> Workers {
-        Workers::new(self.published.load(), true)
-    }
-
-    /// Where a request for an adapter may go: to the workers that have it, if any of them has a free slot, else to all
-    /// workers that have one.
-    ///
-    /// One load, one lookup, and a walk to the first worker with a free slot; lazy after that, and allocates nothing.
-    #[inline]
-    #[must_use]
-    pub fn candidates(&self, name: &str) -> Candidates {
-        Candidates::new(self.published.load(), name)
-    }
-
-    /// The names of all adapters that some worker has.
-    #[must_use]
-    pub fn loras(&self) -> Loras {
-        Loras::new(self.published.load())
-    }
-
-    /// All workers with their slots.
-    #[must_use]
-    pub fn workers(&self) -> Workers {
-        Workers::new(self.published.load(), false)
-    }
-
-    /// The capacities of all workers together; those that are not known add nothing.
-    #[must_use]
-    pub fn total_slots(&self) -> u64 {
-        self.published.load().total_slots
-    }
-
-    /// Whether there is no worker, and so no adapter either.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.published.load().workers == 0
-    }
-
-    /// The number of changes: one more after every call that made anything different, and after nothing else.
+    /// The number of changes: one more after every call that made anything different, and after
+    /// nothing else.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.published.load().generation
     }
+}
 
-    /// The whole state, at one instant: one shared pointer, at any size. Increments a count that all who take views share.
-    #[must_use]
-    pub fn view(&self) -> LoraView {
-        LoraView(self.published.load().into_arc())
-    }
+fn names(entry: &ListedWorker) -> impl Iterator<Item = Option<&str>> {
+    entry.loras.iter().map(|lora: &LoraInfo| Some(&*lora.name))
 }
 
 impl<M: LoraMap + Default> Default for LoraTracker<M> {
@@ -271,7 +341,7 @@ impl<M> fmt::Debug for LoraTracker<M> {
         f.debug_struct("LoraTracker")
             .field("config", &self.config)
             .field("generation", &snapshot.generation)
-            .field("workers", &snapshot.workers)
+            .field("workers", &snapshot.table.workers)
             .finish_non_exhaustive()
     }
 }

@@ -1,85 +1,116 @@
 //! How a change is made: on the snapshot before the current one, then published.
 //!
-//! # Design
-//!
-//! The writer keeps the current snapshot and, as a *spare*, the one before it. A change takes the spare, lets it take the steps
-//! of the last change, which were logged, and goes on from there, logging its own. Where somebody still reads the spare, the
-//! change goes on from a copy of the current one instead.
-//!
-//! What only the writer asks (which adapters a worker has, whether its capacity was reported) is kept once, in records
-//! by place.
-//!
-//! # Why
-//!
-//! - *Steps, not events, are replayed*: a step is a write to a known place, so a second run looks nothing up, decides
-//!   nothing and cannot come out differently.
-//! - *Copying what was touched* from the current snapshot was what stood here before. A slice was then shared by both
-//!   snapshots, and each event had to make a new one.
-//! - *A record is a plain list of names*: a worker has as many adapters as fit its memory, and to compare pointers along
-//!   such a list is faster than an ordered set, which reads names.
+//! The writer keeps the current snapshot and, as a *spare*, the one before it. A change takes the
+//! spare, lets it take the steps of the last change, which were logged, and goes on from there,
+//! logging its own. Where somebody still reads the spare, it goes on from a copy of the current one
+//! instead, which shares with it all but the roots, and the old spare is *retired*: the writer frees
+//! it after its last reader has let go, so that no reader does.
 //!
 //! # Invariants
 //!
-//! - The spare with the steps of the log is equal to the current snapshot, which is the published one. Where there is
-//!   no spare, the log means nothing.
-//! - The names of records are those of the index: the same pointers.
-//! - A worker's place is in the map before the publication that brings it, and until after the one that takes it away. A
-//!   worker that leaves and comes back within one change keeps its place.
+//! 1. `spare` with the steps of `log` is equal to `current`, which is the published one. Where there
+//!    is no spare, the log means nothing.
+//! 2. `records[p]` is of the worker in `current.row(p)`.
+//! 3. A worker's place is in the map before the publication that brings it, and until after the one
+//!    that takes it away. A worker that leaves and comes back within one change keeps its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
 use published::Published;
-use quanta::Clock;
-use worker_id::WorkerWithDpRank;
+use quanta::{Clock, Instant};
+use worker_id::{Ignored, Known, Lives, WorkerWithDpRank};
 
-use crate::departed::Departed;
-use crate::map::{LoraSession, WorkerEntry};
-use crate::snapshot::{Pair, Slots, Snapshot, Step, WorkerSlots, shrink};
-use crate::{LoraEvent, LoraInfo};
+use crate::TrackerConfig;
+use crate::change::Change;
+use crate::map::LoraSession;
+use crate::snapshot::{Snapshot, Step, shrink};
 
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     current: Arc<Snapshot>,
     spare: Option<Arc<Snapshot>>,
     log: Vec<Step>,
+    /// Old snapshots that somebody read when their turn came, oldest first.
+    retired: VecDeque<Arc<Snapshot>>,
+    pub(crate) state: State,
+}
+
+/// What only the writer asks.
+#[derive(Debug, Default)]
+pub(crate) struct State {
     /// By place, as the rows of the snapshot.
-    records: Vec<Record>,
-    /// Places below the end of the table that nobody stands at.
-    vacant: BTreeSet<u32>,
-    departed: Departed,
+    pub(crate) records: Vec<Record>,
+    /// Places below the end of the records that nobody stands at.
+    pub(crate) vacant: BTreeSet<u32>,
+    /// Which news of workers is believed.
+    pub(crate) lives: Lives,
+    /// How many loads were begun: they take turns among the workers with room.
+    pub(crate) loads: usize,
 }
 
 /// What only the writer asks of a worker.
 #[derive(Debug, Default)]
-struct Record {
-    adapters: Vec<Arc<str>>,
-    /// The capacity as it was last reported; the row has the default where none was.
-    reported: Option<u32>,
+pub(crate) struct Record {
+    /// Who is there, and when it was last seen; nothing of a vacant place.
+    pub(crate) known: Option<Known>,
+    /// The capacity as it was last reported, and in which revision; the row has the default where
+    /// none was.
+    pub(crate) reported: Option<u32>,
+    pub(crate) reported_as_of: Option<u64>,
+    /// The revision of the last list of this worker alone.
+    pub(crate) listed: Option<u64>,
+    /// What was unloaded in which revision: an older list or event does not bring it back. The last
+    /// [`UNLOADED`] of them.
+    pub(crate) unloaded: VecDeque<(Arc<str>, u64)>,
+    /// What it could not load, and since when. The last [`FAILED`] of them.
+    pub(crate) failed: VecDeque<Failure>,
 }
 
-/// Two capacities were reported of one worker. Told after all locks are released.
+/// How many unloadings of a worker are remembered, where they have revisions.
+pub(crate) const UNLOADED: usize = 64;
+
+/// How many failures of a worker are remembered.
+pub(crate) const FAILED: usize = 64;
+
+/// A load that has failed.
 #[derive(Debug)]
-pub(crate) struct Disagreement {
-    worker: WorkerWithDpRank,
-    lora: Arc<str>,
-    before: u32,
-    now: u32,
+pub(crate) struct Failure {
+    pub(crate) name: Arc<str>,
+    pub(crate) reason: Arc<str>,
+    pub(crate) since: Instant,
 }
 
-impl Disagreement {
+/// What is told after all locks are released, since subscribers are the user's code.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// Adapters reported two capacities of one worker.
+    Disagreement {
+        worker: WorkerWithDpRank,
+        lora: Arc<str>,
+        before: u32,
+        now: u32,
+    },
+    Ignored(WorkerWithDpRank, Ignored),
+}
+
+impl Notice {
     pub(crate) fn tell(&self) {
-        let Self {
-            worker,
-            lora,
-            before,
-            now,
-        } = self;
-        tracing::warn!(
-            %worker, lora = ?lora, before, now,
-            "adapters report different capacities of one worker; the latest is taken"
-        );
+        match self {
+            Self::Disagreement {
+                worker,
+                lora,
+                before,
+                now,
+            } => tracing::warn!(
+                %worker, ?lora, before, now,
+                "adapters report different capacities of one worker; the latest is taken"
+            ),
+            Self::Ignored(worker, why) => {
+                tracing::debug!(%worker, why = why.as_str(), "news of a worker is ignored: {why}");
+            }
+        }
     }
 }
 
@@ -88,321 +119,145 @@ pub(crate) struct Context<'a, S> {
     pub(crate) published: &'a Published<Snapshot>,
     pub(crate) session: S,
     pub(crate) clock: &'a Clock,
-    pub(crate) default_capacity: Option<u32>,
+    pub(crate) config: &'a TrackerConfig,
 }
 
 impl Writer {
-    /// Makes a change and, unless it took no step, publishes it. Answers the new generation, if anything is different: steps
-    /// may cancel each other out.
-    pub(crate) fn change<S: LoraSession>(
+    /// Makes a change and, unless it took no step, publishes it. Answers what `act` answered, and
+    /// the new generation, if anything is different: steps may cancel each other out.
+    pub(crate) fn change<S: LoraSession, T>(
         &mut self,
         context: &Context<'_, S>,
-        disagreements: &mut Vec<Disagreement>,
-        act: impl FnOnce(&mut Change<'_, S>),
-    ) -> Option<u64> {
-        let spare = self.spare.take();
-        let mut next = spare.unwrap_or_else(|| Arc::clone(&self.current));
-        let snapshot = if let Some(spare) = Arc::get_mut(&mut next) {
-            self.log.iter().for_each(|step| spare.step(step));
-            spare.generation = self.current.generation;
-            spare
-        } else {
-            next = Arc::clone(&self.current);
-            Arc::make_mut(&mut next)
-        };
-        self.log.clear();
+        notices: &mut Vec<Notice>,
+        act: impl FnOnce(&mut Change<'_, S>) -> T,
+    ) -> (T, Option<u64>) {
+        self.free_retired();
+        let mut next = self.next();
+        // Nobody else has it: it is the spare that nobody reads, or a fresh copy.
+        let snapshot = Arc::make_mut(&mut next);
         let mut change = Change {
             snapshot,
             log: &mut self.log,
-            records: &mut self.records,
-            vacant: &mut self.vacant,
-            departed: &mut self.departed,
+            state: &mut self.state,
             context,
-            disagreements,
+            notices,
             left: Vec::new(),
         };
-        act(&mut change);
-
+        let answer = act(&mut change);
         if !change.left.is_empty() {
             change.step(Step::Trim);
         }
-
-        let Change {
-            snapshot,
-            log,
-            records,
-            left,
-            ..
-        } = change;
-        if log.is_empty() {
+        let left = mem::take(&mut change.left);
+        if self.log.is_empty() {
             self.spare = Some(next);
-            return None;
+            return (answer, None);
         }
-        let changed = is_changed(&self.current, snapshot, log, records);
+        let changed = is_changed(&self.current, snapshot, &self.log);
         snapshot.generation += u64::from(changed);
+        snapshot.publication += 1;
         context.published.publish(Arc::clone(&next));
         let before = mem::replace(&mut self.current, next);
         // Past this a copy is cheaper, and a large batch leaves no large log behind.
-        if self.log.len() <= self.current.size().max(64) {
+        if self.log.len() <= self.current.table.places().max(64) {
             self.spare = Some(before);
         } else {
             self.log = Vec::new();
+            self.retired.push_back(before);
         }
         if !left.is_empty() {
             self.clean_up(&context.session, &left);
         }
-        changed.then_some(self.current.generation)
+        (answer, changed.then_some(self.current.generation))
+    }
+
+    /// A snapshot equal to the current one, which nobody reads; the log is empty then.
+    fn next(&mut self) -> Arc<Snapshot> {
+        if let Some(mut spare) = self.spare.take() {
+            if let Some(snapshot) = Arc::get_mut(&mut spare) {
+                self.log.iter().for_each(|step| snapshot.step(step));
+                snapshot.generation = self.current.generation;
+                snapshot.publication = self.current.publication;
+                self.log.clear();
+                return spare;
+            }
+            // A reader still has it. It is not for that reader to free.
+            self.retired.push_back(spare);
+        }
+        self.log.clear();
+        Arc::new(Snapshot::clone(&self.current))
+    }
+
+    /// Frees what was retired and is read by nobody any more: two at most, so that a change costs
+    /// no more for it. What one reader holds does not keep what others have let go.
+    fn free_retired(&mut self) {
+        for _ in 0..self.retired.len().min(2) {
+            if let Some(mut oldest) = self.retired.pop_front()
+                && Arc::get_mut(&mut oldest).is_none()
+            {
+                self.retired.push_back(oldest);
+            }
+        }
     }
 
     /// Frees the places of those that left, now that no reader can find them in a snapshot any more.
     fn clean_up(&mut self, session: &impl LoraSession, left: &[(WorkerWithDpRank, u32)]) {
+        let State {
+            records, vacant, ..
+        } = &mut self.state;
         for (worker, place) in left {
             if self.current.row(*place).is_none() {
                 session.forget(worker);
-                self.vacant.insert(*place);
+                vacant.insert(*place);
             }
         }
-        let end = self.current.rows().len();
-        while self
-            .vacant
-            .last()
-            .is_some_and(|place| *place as usize >= end)
-        {
-            self.vacant.pop_last();
+        let end = self.current.table.places().min(records.len());
+        while vacant.last().is_some_and(|place| *place as usize >= end) {
+            vacant.pop_last();
         }
-        self.records.truncate(end);
-        shrink(end, self.records.capacity(), |room| {
-            self.records.shrink_to(room);
-        });
+        records.truncate(end);
+        shrink(end, records.capacity(), |room| records.shrink_to(room));
     }
 }
 
-/// Whether two snapshots differ in what a reader sees, of which the new one has taken these steps more.
-fn is_changed(old: &Snapshot, new: &Snapshot, log: &[Step], records: &[Record]) -> bool {
-    let mut places = log.iter().filter_map(Step::place);
-    places.any(|place| match (old.row(place), new.row(place)) {
-        (Some(old_row), Some(row)) => {
-            // As many adapters as before are the same ones, if it had all of them before.
-            let had = |name: &Arc<str>| old.pair(name, &row.worker).is_some();
-            !old_row.is(row) || !records[place as usize].adapters.iter().all(had)
+/// Whether two snapshots differ in what a reader sees, of which the new one has taken these steps
+/// more. Looks at each row that was touched once.
+fn is_changed(old: &Snapshot, new: &Snapshot, log: &[Step]) -> bool {
+    let mut places: Vec<u32> = Vec::new();
+    let mut touched = log.iter().filter_map(Step::place);
+    // An event touches one row.
+    if let Some(first) = touched.next() {
+        if is_row_changed(old, new, first) {
+            return true;
         }
-        (None, None) => false,
-        _ => true,
-    })
+        places.extend(touched.filter(|place| *place != first));
+    }
+    places.sort_unstable();
+    places.dedup();
+    places
+        .into_iter()
+        .any(|place| is_row_changed(old, new, place))
 }
 
-/// Whether what is said of a worker is said of the one that is there.
-fn speaks_of(worker: &WorkerWithDpRank, there: &WorkerWithDpRank) -> bool {
-    worker.incarnation().is_none() || worker.same_incarnation(there)
-}
-
-/// A change being made.
-pub(crate) struct Change<'a, S> {
-    snapshot: &'a mut Snapshot,
-    log: &'a mut Vec<Step>,
-    records: &'a mut Vec<Record>,
-    vacant: &'a mut BTreeSet<u32>,
-    departed: &'a mut Departed,
-    context: &'a Context<'a, S>,
-    disagreements: &'a mut Vec<Disagreement>,
-    /// Who left, and from where; some may be back.
-    left: Vec<(WorkerWithDpRank, u32)>,
-}
-
-impl<S: LoraSession> Change<'_, S> {
-    pub(crate) fn apply(&mut self, event: &LoraEvent) {
-        match event {
-            LoraEvent::Loaded { worker, lora } => {
-                if let Some(place) = self.enter(worker) {
-                    self.report(place, lora.max_gpu_lora_count, Some(&lora.name));
-                    self.load(place, &lora.name);
-                }
-            }
-            LoraEvent::Unloaded { worker, name } => {
-                self.unload(worker, name);
-            }
-            LoraEvent::WorkerJoined { worker, capacity } => {
-                if let Some(place) = self.enter(worker) {
-                    self.report(place, *capacity, None);
-                }
-            }
-            LoraEvent::WorkerLeft { worker } => match self.addressed(worker) {
-                Some(place) => self.leave(place),
-                None => self.depart(worker),
-            },
-        }
+fn is_row_changed(old: &Snapshot, new: &Snapshot, place: u32) -> bool {
+    let (old, new) = match (old.row(place), new.row(place)) {
+        (Some(old), Some(new)) => (old, new),
+        (old, new) => return old.is_some() != new.is_some(),
+    };
+    if !old.shown.is(&new.shown)
+        || old.registered != new.registered
+        || old.held.len() != new.held.len()
+    {
+        return true;
     }
-
-    /// Lets a worker have these adapters and no others.
-    pub(crate) fn replace(
-        &mut self,
-        worker: &WorkerWithDpRank,
-        capacity: Option<u32>,
-        loras: &[LoraInfo],
-    ) {
-        let Some(place) = self.enter(worker) else {
-            return;
-        };
-        let stay: BTreeSet<&str> = loras.iter().map(|lora| &*lora.name).collect();
-        let adapters = self.record(place).adapters.iter();
-        let gone: Vec<_> = adapters
-            .filter(|name| !stay.contains(&***name))
-            .cloned()
-            .collect();
-        for name in gone {
-            self.unload(worker, &name);
-        }
-        self.record(place).reported = None;
-        self.report(place, capacity, None);
-        for lora in loras {
-            self.report(place, lora.max_gpu_lora_count, Some(&lora.name));
-            self.load(place, &lora.name);
-        }
-        if self.record(place).reported.is_none() {
-            self.set_capacity(place, self.context.default_capacity);
-        }
+    let alike = |(a, b): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(a, b);
+    if old.held.iter().zip(&*new.held).all(alike) {
+        return false;
     }
-
-    /// Where a worker stands, and which incarnation of it.
-    fn standing(&self, worker: &WorkerWithDpRank) -> Option<(u32, WorkerWithDpRank)> {
-        let WorkerEntry(place) = self.context.session.find(worker)?;
-        let row = self.snapshot.row(place)?;
-        Some((place, row.worker))
-    }
-
-    /// The place of the worker that is spoken of, if that is the one that is there.
-    fn addressed(&self, worker: &WorkerWithDpRank) -> Option<u32> {
-        let (place, there) = self.standing(worker)?;
-        speaks_of(worker, &there).then_some(place)
-    }
-
-    /// The place of the worker that is spoken of, which is there from now on; nothing if it has departed.
-    fn enter(&mut self, worker: &WorkerWithDpRank) -> Option<u32> {
-        if let Some(place) = self.addressed(worker) {
-            return Some(place);
-        }
-        if self.departed.knows(worker, || self.context.clock.now()) {
-            return None;
-        }
-        if let Some((place, _)) = self.standing(worker) {
-            self.leave(place);
-        }
-        self.settle(worker)
-    }
-
-    fn settle(&mut self, worker: &WorkerWithDpRank) -> Option<u32> {
-        // There is no memory for so many that this fails.
-        let end = u32::try_from(self.snapshot.rows().len()).ok()?;
-        let place = match self.context.session.find(worker) {
-            // It has left within this change.
-            Some(WorkerEntry(place)) if place < end => place,
-            _ => {
-                let place = self.vacant.pop_first().unwrap_or(end);
-                self.context.session.store(*worker, WorkerEntry(place));
-                place
-            }
-        };
-        let slots = Slots {
-            loaded: 0,
-            capacity: self.context.default_capacity,
-        };
-        let row = WorkerSlots {
-            worker: *worker,
-            slots,
-        };
-        self.step(Step::Row(place, Some(row)));
-        if self.records.len() <= place as usize {
-            self.records
-                .resize_with(place as usize + 1, Record::default);
-        }
-        Some(place)
-    }
-
-    fn leave(&mut self, place: u32) {
-        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
-            return;
-        };
-        for name in mem::take(self.record(place)).adapters {
-            if let Some((pair, _)) = self.snapshot.pair(&name, &worker) {
-                self.step(Step::Unload(pair));
-            }
-        }
-        self.step(Step::Row(place, None));
-        self.left.push((worker, place));
-        self.depart(&worker);
-    }
-
-    fn depart(&mut self, worker: &WorkerWithDpRank) {
-        self.departed.remember(worker, || self.context.clock.now());
-    }
-
-    fn load(&mut self, place: u32, name: &Arc<str>) {
-        let Some(&WorkerSlots { worker, .. }) = self.snapshot.row(place) else {
-            return;
-        };
-        let (adapter, name, at) = match self.snapshot.search(name, &worker) {
-            Some((_, _, Ok(_))) => return,
-            Some((adapter, name, Err(at))) => (adapter, Arc::clone(name), at),
-            None => {
-                let last = self.snapshot.adapters().len();
-                self.step(Step::Name(Arc::clone(name)));
-                (last, Arc::clone(name), 0)
-            }
-        };
-        self.step(Step::Load(Pair { adapter, at, place }));
-        self.record(place).adapters.push(name);
-    }
-
-    fn unload(&mut self, worker: &WorkerWithDpRank, name: &str) {
-        let Some((pair, name)) = self.snapshot.pair(name, worker) else {
-            return;
-        };
-        let there = self.snapshot.row(pair.place);
-        if !there.is_some_and(|row| speaks_of(worker, &row.worker)) {
-            return;
-        }
-        let held = &mut self.records[pair.place as usize].adapters;
-        if let Some(number) = held.iter().position(|held| Arc::ptr_eq(held, name)) {
-            held.swap_remove(number);
-            shrink(held.len(), held.capacity(), |room| held.shrink_to(room));
-        }
-        self.step(Step::Unload(pair));
-    }
-
-    /// Takes a capacity that was said, if one was: by an adapter, or by the worker itself.
-    fn report(&mut self, place: u32, said: Option<u32>, by: Option<&Arc<str>>) {
-        let Some(now) = said else {
-            return;
-        };
-        let before = self.record(place).reported.replace(now);
-        if before == Some(now) {
-            return;
-        }
-        if let (Some(before), Some(lora), Some(row)) = (before, by, self.snapshot.row(place)) {
-            self.disagreements.push(Disagreement {
-                worker: row.worker,
-                lora: Arc::clone(lora),
-                before,
-                now,
-            });
-        }
-        self.set_capacity(place, Some(now));
-    }
-
-    fn set_capacity(&mut self, place: u32, capacity: Option<u32>) {
-        if let Some(mut row) = self.snapshot.row(place).copied()
-            && mem::replace(&mut row.slots.capacity, capacity) != capacity
-        {
-            self.step(Step::Row(place, Some(row)));
-        }
-    }
-
-    fn record(&mut self, place: u32) -> &mut Record {
-        &mut self.records[place as usize]
-    }
-
-    fn step(&mut self, step: Step) {
-        self.snapshot.step(&step);
-        self.log.push(step);
-    }
+    let in_order = |row: &crate::table::Row| {
+        let mut held: Vec<_> = row.held.iter().cloned().collect();
+        held.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        held
+    };
+    let (old, new) = (in_order(old), in_order(new));
+    old.iter().zip(&new).any(|(old, new)| !old.is_like(new))
 }

@@ -75,6 +75,13 @@ impl<T> Reading<T> {
     pub fn into_arc(self) -> Arc<T> {
         sync::into_arc(self.0)
     }
+
+    /// The same reading, with a count of its own: to be kept for long. It does not take from the
+    /// eight that a thread has for short ones.
+    #[must_use]
+    pub fn detach(self) -> Self {
+        Self(sync::from_arc(sync::into_arc(self.0)))
+    }
 }
 
 impl<T> Deref for Reading<T> {

@@ -1,9 +1,9 @@
 //! The one place that names arc-swap, and what stands in for it under loom.
 
 #[cfg(not(inflight_loom))]
-pub(crate) use real::{Cell, Guard, into_arc};
+pub(crate) use real::{Cell, Guard, from_arc, into_arc};
 #[cfg(inflight_loom)]
-pub(crate) use stand_in::{Cell, Guard, into_arc};
+pub(crate) use stand_in::{Cell, Guard, from_arc, into_arc};
 
 #[cfg(not(inflight_loom))]
 mod real {
@@ -32,6 +32,10 @@ mod real {
 
     pub(crate) fn into_arc<T>(guard: Guard<T>) -> Arc<T> {
         arc_swap::Guard::into_inner(guard)
+    }
+
+    pub(crate) fn from_arc<T>(value: Arc<T>) -> Guard<T> {
+        arc_swap::Guard::from_inner(value)
     }
 }
 
@@ -66,5 +70,9 @@ mod stand_in {
 
     pub(crate) fn into_arc<T>(guard: Guard<T>) -> Arc<T> {
         guard
+    }
+
+    pub(crate) fn from_arc<T>(value: Arc<T>) -> Guard<T> {
+        value
     }
 }

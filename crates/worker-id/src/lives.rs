@@ -81,7 +81,7 @@ pub struct Known {
 /// assert_eq!(late, Ruling::Ignored(Ignored::Late));
 /// assert!(there.is_some());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lives {
     /// The most marks that are kept.
     room: usize,
@@ -97,7 +97,7 @@ pub struct Lives {
 /// What a mark is of: a worker, all of its ranks or one, and what it marks.
 type MarkOf = (u64, Option<u32>, Marked);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Marked {
     /// The last departure of the rank, whichever life it was.
     Departure,
@@ -107,7 +107,7 @@ enum Marked {
     Opaque(u64),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Mark {
     /// The number of the life; of a `Departure` nothing.
     number: u64,

@@ -71,7 +71,9 @@ fn a_million_events_leave_nothing_behind<M: LoraMap + Default>() {
             let worker = WorkerWithDpRank::from_worker_id(rng.below(WORKERS));
             let name = Arc::clone(rng.pick(&names));
             let event = match rng.below(100) {
-                0 => LoraEvent::WorkerLeft { worker },
+                0 => LoraEvent::WorkerLeft {
+                    worker: worker.into(),
+                },
                 1 => LoraEvent::WorkerJoined {
                     worker,
                     capacity: Some(8),
@@ -79,19 +81,25 @@ fn a_million_events_leave_nothing_behind<M: LoraMap + Default>() {
                 2..50 => LoraEvent::Unloaded { worker, name },
                 _ => LoraEvent::Loaded {
                     worker,
-                    lora: LoraInfo::new(name, None),
+                    lora: LoraInfo::new(name),
                 },
             };
-            changes += u64::from(tracker.apply(event).unwrap());
+            changes += u64::from(tracker.apply(event).unwrap().is_changed());
         }
         for id in 0..WORKERS {
             let worker = WorkerWithDpRank::from_worker_id(id);
-            changes += u64::from(tracker.apply(LoraEvent::WorkerLeft { worker }).unwrap());
+            let left = LoraEvent::WorkerLeft {
+                worker: worker.into(),
+            };
+            changes += u64::from(tracker.apply(left).unwrap().is_changed());
         }
         assert_eq!(tracker.generation(), changes, "one for each change");
-        assert!(tracker.is_empty() && tracker.loras().iter().len() == 0);
+        assert!(tracker.snapshot().is_empty() && tracker.snapshot().loras().count() == 0);
         assert_eq!(
-            (tracker.workers().iter().count(), tracker.total_slots()),
+            (
+                tracker.snapshot().workers().count(),
+                tracker.snapshot().total_slots()
+            ),
             (0, 0)
         );
         assert_eq!(

@@ -6,9 +6,10 @@ use std::thread;
 
 use crate::naive::Naive;
 use linearize::{Budget, Plan, Rng, Spec, check, concurrent_pairs};
-use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, Slots};
-use quanta::Clock;
-use worker_id::WorkerWithDpRank;
+use lora_tracker::{
+    ListedWorker, LoraEvent, LoraInfo, LoraMap, LoraNews, LoraSnapshot, LoraTracker, Slots, Tier,
+};
+use worker_id::{Effect, WorkerRanks, WorkerWithDpRank};
 
 crate::backends::on_every_backend! { histories_are_linearizable }
 
@@ -16,22 +17,25 @@ const NAMES: [&str; 2] = ["a", "b"];
 
 #[derive(Clone, Debug)]
 enum Op {
-    Apply(LoraEvent),
-    Batch(Vec<LoraEvent>),
-    Replace(WorkerWithDpRank, Vec<LoraInfo>),
+    Apply(LoraNews),
+    Batch(Vec<LoraNews>),
+    Replace(Option<u64>, ListedWorker),
+    ReplaceAll(Option<u64>, Vec<ListedWorker>),
     IsLoaded(WorkerWithDpRank, &'static str),
     WorkerSlots(WorkerWithDpRank),
     LoadedWorkers(&'static str),
     Free,
+    /// Several questions to one snapshot.
     View,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Ret {
+    Effect(Effect),
     Is(bool),
     Slots(Option<Slots>),
     Workers(Vec<String>),
-    View(u64, Vec<Vec<String>>, Vec<usize>),
+    View(u64, Vec<Vec<String>>, Vec<Option<Slots>>, Vec<Tier>),
 }
 
 struct Fleet;
@@ -47,30 +51,41 @@ impl Spec for Fleet {
 
     fn step(&self, state: &mut Naive, op: &Op) -> Ret {
         match op {
-            Op::Apply(event) => Ret::Is(state.apply(event)),
-            Op::Batch(events) => Ret::Is(state.apply_batch(events)),
-            Op::Replace(worker, loras) => Ret::Is(state.replace(*worker, Some(2), loras)),
+            Op::Apply(news) => Ret::Effect(state.apply(news)),
+            Op::Batch(news) => Ret::Effect(state.apply_batch(news)),
+            Op::Replace(as_of, entry) => Ret::Effect(state.replace(*as_of, entry)),
+            Op::ReplaceAll(as_of, fleet) => Ret::Effect(state.replace_all(*as_of, fleet)),
             Op::IsLoaded(worker, name) => {
-                let there = state.fleet.get(worker);
-                Ret::Is(there.is_some_and(|there| there.adapters.contains(*name)))
+                let lora = state
+                    .fleet
+                    .get(worker)
+                    .and_then(|there| there.loras.get(*name));
+                Ret::Is(lora.is_some_and(|lora| !lora.loading))
             }
             Op::WorkerSlots(worker) => Ret::Slots(state.slots(worker)),
-            Op::LoadedWorkers(name) => Ret::Workers(state.loaded_workers(name)),
+            Op::LoadedWorkers(name) => Ret::Workers(state.having(name, false)),
             Op::Free => {
-                let free = state.workers(|_, slots| slots.has_room());
-                Ret::Workers(free.into_iter().map(|(worker, ..)| worker).collect())
+                let free = state.tier(Tier::Room, "", true).into_iter();
+                Ret::Workers(free.map(|(worker, _)| worker).collect())
             }
             Op::View => Ret::View(
                 state.generation,
-                NAMES.map(|name| state.loaded_workers(name)).to_vec(),
-                state
-                    .fleet
-                    .values()
-                    .map(|there| there.adapters.len())
+                NAMES.map(|name| state.having(name, false)).to_vec(),
+                workers().map(|worker| state.slots(&worker)).collect(),
+                NAMES
+                    .iter()
+                    .filter_map(|name| {
+                        let mut tiers = Tier::ALL.into_iter();
+                        tiers.find(|tier| !state.tier(*tier, name, true).is_empty())
+                    })
                     .collect(),
             ),
         }
     }
+}
+
+fn workers() -> impl Iterator<Item = WorkerWithDpRank> {
+    (0..2).map(WorkerWithDpRank::from_worker_id)
 }
 
 fn generate(rng: &mut Rng, _thread: usize) -> Op {
@@ -80,9 +95,10 @@ fn generate(rng: &mut Rng, _thread: usize) -> Op {
             let events = 2 + rng.below(3);
             Op::Batch((0..events).map(|_| event(rng)).collect())
         }
+        8 if rng.below(2) == 0 => Op::Replace(as_of(rng), listed(rng)),
         8 => {
-            let loras = rng.below(3);
-            Op::Replace(worker(rng), (0..loras).map(|_| lora(rng)).collect())
+            let workers = rng.below(3);
+            Op::ReplaceAll(as_of(rng), (0..workers).map(|_| listed(rng)).collect())
         }
         9 => Op::IsLoaded(worker(rng), a_name(rng)),
         10 | 11 => Op::WorkerSlots(worker(rng)),
@@ -101,60 +117,98 @@ fn worker(rng: &mut Rng) -> WorkerWithDpRank {
     let worker = WorkerWithDpRank::from_worker_id(rng.below(2));
     match rng.below(6) {
         0 => worker.with_incarnation(rng.below(2)),
+        1 => worker.with_ordered_incarnation(rng.below(2)),
         _ => worker,
     }
 }
 
-fn lora(rng: &mut Rng) -> LoraInfo {
-    LoraInfo::new(a_name(rng), *rng.pick(&[None, Some(1), Some(2)]))
-}
-
-fn event(rng: &mut Rng) -> LoraEvent {
-    let worker = worker(rng);
-    match rng.below(8) {
-        0..3 => LoraEvent::Loaded {
-            worker,
-            lora: lora(rng),
-        },
-        3 | 4 => LoraEvent::Unloaded {
-            worker,
-            name: lora(rng).name,
-        },
-        5 => LoraEvent::WorkerJoined {
-            worker,
-            capacity: Some(1),
-        },
-        _ => LoraEvent::WorkerLeft { worker },
+fn as_of(rng: &mut Rng) -> Option<u64> {
+    match rng.below(2) {
+        0 => None,
+        _ => Some(rng.below(4)),
     }
 }
 
+fn lora(rng: &mut Rng) -> LoraInfo {
+    let capacity: Option<u32> = *rng.pick(&[None, Some(1), Some(2)]);
+    LoraInfo::new(a_name(rng)).with_capacity(capacity)
+}
+
+fn listed(rng: &mut Rng) -> ListedWorker {
+    let loras = rng.below(3);
+    let loras: Vec<_> = (0..loras).map(|_| lora(rng)).collect();
+    ListedWorker::new(worker(rng), 2, loras)
+}
+
+fn event(rng: &mut Rng) -> LoraNews {
+    let worker = worker(rng);
+    let lora = lora(rng);
+    let event = match rng.below(10) {
+        0..3 => LoraEvent::Loaded { worker, lora },
+        3 => LoraEvent::Loading { worker, lora },
+        4 | 5 => LoraEvent::Unloaded {
+            worker,
+            name: lora.name,
+        },
+        6 => LoraEvent::WorkerJoined {
+            worker,
+            capacity: Some(1),
+        },
+        7 => LoraEvent::WorkerLeft {
+            worker: WorkerRanks::all(worker.worker_id),
+        },
+        _ => LoraEvent::WorkerLeft {
+            worker: worker.into(),
+        },
+    };
+    let as_of = as_of(rng);
+    LoraNews { event, as_of }
+}
+
+fn shown(workers: &[WorkerWithDpRank]) -> Vec<String> {
+    workers.iter().map(ToString::to_string).collect()
+}
+
+fn first<M: LoraMap>(snapshot: &LoraSnapshot<'_, M>, name: &str) -> Option<Tier> {
+    snapshot.candidates(name).first().map(|(tier, _)| tier)
+}
+
 fn run<M: LoraMap>(tracker: &LoraTracker<M>, op: &Op) -> Ret {
-    let shown = |workers: &[WorkerWithDpRank]| workers.iter().map(ToString::to_string).collect();
     match op {
-        Op::Apply(event) => Ret::Is(tracker.apply(event.clone()).unwrap()),
-        Op::Batch(events) => Ret::Is(tracker.apply_batch(events.clone()).unwrap()),
-        Op::Replace(worker, loras) => Ret::Is(
-            tracker
-                .replace_worker(*worker, Some(2), loras.clone())
-                .unwrap(),
-        ),
+        Op::Apply(news) => Ret::Effect(tracker.apply(news.clone()).unwrap()),
+        Op::Batch(news) => Ret::Effect(tracker.apply_batch(news.clone()).unwrap()),
+        Op::Replace(as_of, entry) => {
+            Ret::Effect(tracker.replace_worker(*as_of, entry.clone()).unwrap())
+        }
+        Op::ReplaceAll(as_of, fleet) => {
+            Ret::Effect(tracker.replace_all(*as_of, fleet.clone()).unwrap())
+        }
         Op::IsLoaded(worker, name) => Ret::Is(tracker.is_loaded(worker, name)),
         Op::WorkerSlots(worker) => Ret::Slots(tracker.worker_slots(worker)),
-        Op::LoadedWorkers(name) => Ret::Workers(shown(&tracker.loaded_workers(name))),
+        Op::LoadedWorkers(name) => Ret::Workers(shown(tracker.snapshot().loaded_workers(name))),
         Op::Free => {
-            let free = tracker.workers_with_free_slots();
+            let snapshot = tracker.snapshot();
+            let free = snapshot.workers_with_free_slots();
             let mut free: Vec<_> = free.iter().map(|each| each.worker.to_string()).collect();
             free.sort_unstable();
             Ret::Workers(free)
         }
         Op::View => {
-            let view = tracker.view();
-            let mut workers: Vec<_> = view.workers().collect();
-            workers.sort_unstable_by_key(|each| each.worker);
+            let snapshot = tracker.snapshot();
+            let generation = snapshot.generation();
+            let having = NAMES.map(|name| shown(snapshot.loaded_workers(name)));
+            // Others change the map meanwhile, and the answers are still of one instant.
+            thread::yield_now();
             Ret::View(
-                view.generation(),
-                NAMES.map(|name| shown(view.loaded_workers(name))).to_vec(),
-                workers.into_iter().map(|each| each.slots.loaded).collect(),
+                generation,
+                having.to_vec(),
+                workers()
+                    .map(|worker| snapshot.worker_slots(&worker))
+                    .collect(),
+                NAMES
+                    .iter()
+                    .filter_map(|name| first(&snapshot, name))
+                    .collect(),
             )
         }
     }
@@ -173,8 +227,7 @@ fn histories_are_linearizable<M: LoraMap + Default + Send>() {
         seed: 11,
     }
     .record(
-        // Time stands still: no incarnation is forgotten.
-        || LoraTracker::<M>::default().with_clock(Clock::mock().0),
+        LoraTracker::<M>::default,
         generate,
         |tracker, ops, recorder| {
             for (at, op) in ops.into_iter().enumerate() {

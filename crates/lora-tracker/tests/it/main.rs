@@ -2,7 +2,9 @@
 #![cfg(not(inflight_loom))]
 
 mod backends;
+mod feed;
 mod linearizability;
+mod loads;
 mod naive;
 mod oracle;
 #[cfg(feature = "serde")]

@@ -1,14 +1,16 @@
 //! The form with named fields, in a format that is read by people and in one that is not self-describing.
 
-use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, Slots, TrackerConfig};
+use lora_tracker::{
+    ListedWorker, LoraEvent, LoraInfo, LoraMap, LoraNews, LoraTracker, Slots, TrackerConfig,
+};
 use proptest::prelude::*;
 use serde_json::{from_value, json, to_value};
 use state_map::model::ReferenceMap;
-use worker_id::WorkerWithDpRank;
+use worker_id::{WorkerRanks, WorkerWithDpRank};
 
 prop_compose! {
     fn event()(
-        kind in 0..4,
+        kind in 0..7,
         (id, rank, life) in any::<(u64, u32, Option<u64>)>(),
         name in ".{0,12}",
         number: Option<u32>,
@@ -16,10 +18,13 @@ prop_compose! {
         let worker = WorkerWithDpRank::new(id, rank);
         let worker = life.map_or(worker, |life| worker.with_incarnation(life));
         match kind {
-            0 => LoraEvent::Loaded { worker, lora: LoraInfo::new(name, number) },
+            0 => LoraEvent::Loaded { worker, lora: LoraInfo::new(name).with_capacity(number) },
             1 => LoraEvent::Unloaded { worker, name: name.into() },
             2 => LoraEvent::WorkerJoined { worker, capacity: number },
-            _ => LoraEvent::WorkerLeft { worker },
+            3 => LoraEvent::Loading { worker, lora: LoraInfo::new(name).with_version("v1").pinned() },
+            4 => LoraEvent::LoadFailed { worker, name: name.into(), reason: "no memory".into() },
+            5 => LoraEvent::WorkerLeft { worker: WorkerRanks::all(id) },
+            _ => LoraEvent::WorkerLeft { worker: worker.into() },
         }
     }
 }
@@ -31,7 +36,8 @@ proptest! {
         let binary = postcard::to_allocvec(&event).unwrap();
         for back in [serde_json::from_str(&json).unwrap(), postcard::from_bytes::<LoraEvent>(&binary).unwrap()] {
             prop_assert_eq!(&back, &event);
-            prop_assert!(back.worker().same_incarnation(&event.worker()));
+            // In this one the incarnation counts.
+            prop_assert_eq!(back.worker(), event.worker());
         }
     }
 }
@@ -42,15 +48,15 @@ fn events_are_named_as_in_the_literal() {
     let shown = json!({"worker_id": 7, "dp_rank": 1});
     let loaded = LoraEvent::Loaded {
         worker,
-        lora: LoraInfo::new("a", Some(4)),
+        lora: LoraInfo::new("a").with_capacity(Some(4)),
     };
-    let written =
-        json!({"loaded": {"worker": shown, "lora": {"name": "a", "max_gpu_lora_count": 4}}});
+    let written = json!({"loaded": {"worker": shown, "lora": {"name": "a", "max_gpu_lora_count": 4,
+            "version": null, "rank": null, "bytes": null, "pinned": null}}});
     assert_eq!(to_value(&loaded).unwrap(), written);
     let least = json!({"loaded": {"worker": shown, "lora": {"name": "a"}}});
     let expected = LoraEvent::Loaded {
         worker,
-        lora: LoraInfo::new("a", None),
+        lora: LoraInfo::new("a"),
     };
     assert_eq!(from_value::<LoraEvent>(least).unwrap(), expected);
     let joined = from_value::<LoraEvent>(json!({"worker_joined": {"worker": shown}}));
@@ -61,6 +67,15 @@ fn events_are_named_as_in_the_literal() {
             capacity: None
         }
     );
+    let left = from_value::<LoraEvent>(json!({"worker_left": {"worker": {"worker_id": 7}}}));
+    let worker = WorkerRanks::all(7);
+    assert_eq!(left.unwrap(), LoraEvent::WorkerLeft { worker });
+    let news = json!({"worker_left": {"worker": {"worker_id": 7}}, "as_of": 9});
+    let expected = LoraEvent::WorkerLeft { worker }.as_of(9);
+    assert_eq!(from_value::<LoraNews>(news).unwrap(), expected);
+    let entry = from_value::<ListedWorker>(json!({"worker": shown, "loras": [{"name": "a"}]}));
+    let expected = ListedWorker::new((7, 1).into(), None, [LoraInfo::new("a")]);
+    assert_eq!(entry.unwrap(), expected);
     let unknown = from_value::<LoraEvent>(json!({"laoded": {"worker": shown}}));
     assert!(unknown.unwrap_err().to_string().contains("laoded"));
 }
@@ -71,7 +86,7 @@ fn a_view_is_written_in_order() {
         for id in ids {
             let worker = WorkerWithDpRank::from_worker_id(id);
             for name in ["b", "a"] {
-                let lora = LoraInfo::new(name, (id == 1).then_some(3));
+                let lora = LoraInfo::new(name).with_capacity((id == 1).then_some(3));
                 tracker.apply(LoraEvent::Loaded { worker, lora }).unwrap();
             }
         }
@@ -85,24 +100,25 @@ fn a_view_is_written_in_order() {
         "generation": 4,
         "total_slots": 3,
         "workers": [
-            {"worker": first, "loaded": 2, "capacity": 3},
-            {"worker": second, "loaded": 2, "capacity": null},
+            {"worker": first, "loaded": 2, "loading": 0, "capacity": 3},
+            {"worker": second, "loaded": 2, "loading": 0, "capacity": null},
         ],
         "loras": [
             {"name": "a", "workers": [first, second]},
             {"name": "b", "workers": [first, second]},
         ],
     });
-    assert_eq!(to_value(one.view()).unwrap(), expected);
-    assert_eq!(to_value(other.view()).unwrap(), expected);
+    assert_eq!(to_value(one.snapshot()).unwrap(), expected);
+    assert_eq!(to_value(other.snapshot()).unwrap(), expected);
 }
 
 #[test]
 fn configs_and_slots() {
-    let config = TrackerConfig {
-        default_capacity: Some(4),
-    };
-    assert_eq!(to_value(config).unwrap(), json!({"default_capacity": 4}));
+    let config = TrackerConfig::new().with_default_capacity(4);
+    let written = to_value(config).unwrap();
+    assert_eq!(from_value::<TrackerConfig>(written).unwrap(), config);
+    let some = json!({"default_capacity": 4});
+    assert_eq!(from_value::<TrackerConfig>(some).unwrap(), config);
     assert_eq!(
         from_value::<TrackerConfig>(json!({})).unwrap(),
         TrackerConfig::default()
@@ -110,6 +126,7 @@ fn configs_and_slots() {
     assert!(from_value::<TrackerConfig>(json!({"default_capacty": 4})).is_err());
     let slots = Slots {
         loaded: 1,
+        loading: 2,
         capacity: None,
     };
     assert_eq!(

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use linearize::Rng;
-use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker, LoraView, WorkerSlots};
+use lora_tracker::{
+    ListedWorker, LoraEvent, LoraInfo, LoraMap, LoraSnapshot, LoraTracker, Tier, WorkerSlots,
+};
 use worker_id::WorkerWithDpRank;
 
 crate::backends::on_every_backend! { every_answer_holds_while_writers_write }
@@ -40,35 +42,46 @@ fn write<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng) -> bool {
     let capacity = Some(capacity(worker));
     let loaded = |name: &str| LoraEvent::Loaded {
         worker,
-        lora: LoraInfo::new(name, capacity),
+        lora: LoraInfo::new(name).with_capacity(capacity),
     };
     let unloaded = |name: &str| LoraEvent::Unloaded {
         worker,
         name: name.into(),
     };
-    match rng.below(16) {
-        0 => tracker.apply(LoraEvent::WorkerLeft { worker }).unwrap(),
+    let effect = match rng.below(16) {
+        0 => tracker
+            .apply(LoraEvent::WorkerLeft {
+                worker: worker.into(),
+            })
+            .unwrap(),
         1 => tracker
             .apply(LoraEvent::WorkerJoined { worker, capacity })
             .unwrap(),
         2 => {
             let held = rng.pick(&[&NAMES[..2], &NAMES[1..], &[]]).iter();
-            let held = held.map(|name| LoraInfo::new(*name, capacity));
-            tracker.replace_worker(worker, capacity, held).unwrap()
+            let held = held.map(|name| LoraInfo::new(*name).with_capacity(capacity));
+            let entry = ListedWorker::new(worker, capacity, held);
+            tracker.replace_worker(None, entry).unwrap()
         }
         3 | 4 => tracker.apply_batch(TWINS.map(loaded)).unwrap(),
         5 | 6 => tracker.apply_batch(TWINS.map(unloaded)).unwrap(),
         // Leaves and is back, in one change.
         7 => tracker
-            .apply_batch([LoraEvent::WorkerLeft { worker }, loaded("a")])
+            .apply_batch([
+                LoraEvent::WorkerLeft {
+                    worker: worker.into(),
+                },
+                loaded("a"),
+            ])
             .unwrap(),
         8..12 => tracker.apply(loaded(a_name(rng))).unwrap(),
         _ => tracker.apply(unloaded(a_name(rng))).unwrap(),
-    }
+    };
+    effect.is_changed()
 }
 
 /// Both indexes, the slots and the totals agree; no batch is in it by half.
-fn check_view(view: &LoraView) {
+fn check_view<M: LoraMap>(view: &LoraSnapshot<'_, M>) {
     let mut counted: BTreeMap<WorkerWithDpRank, usize> = BTreeMap::new();
     for (name, workers) in view.loras() {
         assert!(!workers.is_empty(), "an adapter that nobody has: {name}");
@@ -101,7 +114,7 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
     let name = a_name(rng);
     let asked = worker(rng.below(WORKERS));
     match rng.below(8) {
-        0 => check_view(&tracker.view()),
+        0 => check_view(&tracker.snapshot()),
         1 => {
             if let Some(slots) = tracker.worker_slots(&asked) {
                 assert_eq!(slots.capacity, Some(capacity(asked)), "of another worker");
@@ -109,21 +122,25 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
             }
         }
         2 => {
-            for &WorkerSlots { worker, slots } in &tracker.workers_with_free_slots() {
+            let snapshot = tracker.snapshot();
+            for &WorkerSlots { worker, slots } in snapshot.workers_with_free_slots() {
                 assert!(slots.has_room() && slots.capacity == Some(capacity(worker)));
             }
         }
         3 => {
-            let candidates = tracker.candidates(name);
-            let first = candidates.iter().next();
-            assert!(first.is_some() || !candidates.are_loaded());
-            for &WorkerSlots { worker, slots } in &candidates {
-                assert!(slots.has_room() && slots.capacity == Some(capacity(worker)));
-                assert!(slots.loaded > 0 || !candidates.are_loaded());
+            let snapshot = tracker.snapshot();
+            for (tier, &WorkerSlots { worker, slots }) in snapshot.candidates(name).iter() {
+                assert_eq!(slots.capacity, Some(capacity(worker)));
+                assert_eq!(tier == Tier::Resident, snapshot.is_loaded(&worker, name));
+                assert!(slots.has_room() || tier != Tier::Room);
+                let held = snapshot.adapters_of(&worker).len();
+                assert_eq!(snapshot.worker_slots(&worker), Some(slots));
+                assert_eq!(held, slots.loaded, "several questions of one instant");
             }
         }
         4 => {
-            let loaded = tracker.loaded_workers(name);
+            let snapshot = tracker.snapshot();
+            let loaded = snapshot.loaded_workers(name);
             let copy = loaded.to_vec();
             thread::yield_now();
             assert_eq!(*loaded, *copy, "an answer changed while it was held");
@@ -131,18 +148,18 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
         }
         5 => {
             let before = tracker.generation();
-            let view = tracker.view();
+            let view = tracker.snapshot();
             assert!(view.generation() >= before);
             let (has, after) = (tracker.is_loaded(&asked, name), tracker.generation());
             if after == view.generation() {
                 assert_eq!(has, view.loaded_workers(name).contains(&asked));
             }
         }
-        6 => assert!(tracker.loras().iter().len() <= NAMES.len() + TWINS.len()),
+        6 => assert!(tracker.snapshot().loras().count() <= NAMES.len() + TWINS.len()),
         _ => {
             // The first of the two that was loaded is older; so it may lack what the other has, and the other way round,
             // but not with the same generation.
-            let (first, second) = (tracker.view(), tracker.view());
+            let (first, second) = (tracker.snapshot(), tracker.snapshot());
             assert!(first.generation() <= second.generation());
             if first.generation() == second.generation() {
                 assert_eq!(format!("{first:?}"), format!("{second:?}"));
@@ -185,7 +202,7 @@ fn every_answer_holds_while_writers_write<M: LoraMap + Default>() {
             });
         }
     });
-    let view = tracker.view();
+    let view = tracker.snapshot();
     check_view(&view);
     let changes = changes.into_inner();
     assert!(

@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use worker_id::WorkerWithDpRank;
+use worker_id::{Effect, WorkerWithDpRank};
 
 crate::backends::on_every_backend! { disagreements_are_told_outside_of_locks }
 
@@ -67,8 +67,9 @@ fn disagreements_are_told_outside_of_locks<M: LoraMap + Default + 'static>() {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(asking), || {
         let worker = WorkerWithDpRank::new(7, 1).with_incarnation(9);
         let loaded = |name: &str, max| {
-            let lora = LoraInfo::new(name, max);
-            tracker.apply(LoraEvent::Loaded { worker, lora }).unwrap()
+            let lora = LoraInfo::new(name).with_capacity(max);
+            let effect = tracker.apply(LoraEvent::Loaded { worker, lora });
+            effect.unwrap().is_changed()
         };
         assert!(loaded("a", None));
         assert!(loaded("a", Some(4)), "the first to say anything");
@@ -79,13 +80,19 @@ fn disagreements_are_told_outside_of_locks<M: LoraMap + Default + 'static>() {
         let capacity = Some(2);
         assert_eq!(
             tracker.apply(LoraEvent::WorkerJoined { worker, capacity }),
-            Ok(true)
+            Ok(Effect::Changed)
         );
+        let worker = worker.with_incarnation(8).into();
+        let late = tracker.apply(LoraEvent::WorkerLeft { worker }).unwrap();
+        assert!(late.ignored().is_some());
     });
     let lines = lines.lock().unwrap();
-    let [(Level::WARN, line)] = &lines[..] else {
-        panic!("one warning: {lines:?}");
+    let [(Level::WARN, line), (Level::DEBUG, late)] = &lines[..] else {
+        panic!("one warning, and one that is ignored: {lines:?}");
     };
+    for field in ["worker=7:1@8 ", "why=\"other_life\" "] {
+        assert!(late.contains(field), "{field} in {late}");
+    }
     for field in ["worker=7:1@9 ", "lora=\"c\\n\" ", "before=4 ", "now=8 "] {
         assert!(line.contains(field), "{field} in {line}");
     }

@@ -7,18 +7,19 @@ use std::thread;
 
 use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker};
 use tokio::sync::watch::Receiver;
-use worker_id::WorkerWithDpRank;
+use worker_id::{Effect, WorkerWithDpRank};
 
 crate::backends::on_every_backend! {
     a_watcher_is_told_of_each_change_and_of_nothing_else,
     a_waker_may_use_the_tracker,
     generations_do_not_go_back,
+    the_first_subscriber_misses_no_change,
 }
 
 fn loaded(id: u64, name: &str) -> LoraEvent {
     LoraEvent::Loaded {
         worker: WorkerWithDpRank::from_worker_id(id),
-        lora: LoraInfo::new(name, None),
+        lora: LoraInfo::new(name),
     }
 }
 
@@ -50,12 +51,12 @@ impl<M: LoraMap + 'static> Wake for Using<M> {
         let tracker = self.0.get().expect("a tracker");
         let seen = tracker.generation();
         assert_eq!(
-            tracker.loaded_workers("a").len() as u64,
+            tracker.snapshot().loaded_workers("a").len() as u64,
             seen,
             "what it is told of is there"
         );
         self.1.fetch_max(seen, Ordering::Relaxed);
-        assert_eq!(tracker.apply(loaded(99, "b")), Ok(true));
+        assert_eq!(tracker.apply(loaded(99, "b")), Ok(Effect::Changed));
     }
 }
 
@@ -116,4 +117,17 @@ fn generations_do_not_go_back<M: LoraMap + Default>() {
             });
         }
     });
+}
+
+/// The channel is made by the first who subscribes: a change that comes meanwhile is in the
+/// generation that it begins with, or is told.
+fn the_first_subscriber_misses_no_change<M: LoraMap + Default>() {
+    for _ in 0..200 {
+        let tracker = LoraTracker::<M>::default();
+        thread::scope(|scope| {
+            let first = scope.spawn(|| tracker.subscribe());
+            tracker.apply(loaded(1, "a")).unwrap();
+            assert_eq!(*first.join().unwrap().borrow(), 1);
+        });
+    }
 }
