@@ -65,11 +65,29 @@ impl<T> fmt::Debug for Rejected<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SelectError {
-    /// No registered router has a healthy worker of its kind; or, for a model, no worker is known at all.
-    #[error(
-        "no router that could serve the request has a healthy worker: register a router and a worker of the same class, or wait until one is healthy"
-    )]
+    /// No worker is known at all: nothing has been told yet, or everybody has left.
+    #[error("no worker is known: register some, or wait until they have been discovered")]
     NoWorkers,
+    /// No worker names the model: it is not found (404).
+    #[error("no worker serves the model {model:?}: name one that is served")]
+    UnknownModel {
+        /// The model, all of it or its first 64 characters.
+        model: Box<str>,
+    },
+    /// The model is known, or none was asked for, and nobody can serve the request now: try again
+    /// later (503).
+    #[error(
+        "no worker can serve the request now: {ill} are ill, {draining} are draining, and {unmatched} are healthy but lack a router of their class or the other half of their pair"
+    )]
+    NobodyServes {
+        /// How many of its workers are ill.
+        ill: usize,
+        /// How many are draining.
+        draining: usize,
+        /// How many are healthy, and of no use: no router of their class is registered, or of a
+        /// prefill/decode pair one half is missing.
+        unmatched: usize,
+    },
     /// Single-router mode has nothing else to answer with.
     #[error("no router is the default, and in single-router mode no other is chosen: set one")]
     NoDefault,
@@ -78,28 +96,31 @@ pub enum SelectError {
     EmptyModel,
     /// Several models are served, and the request names none.
     #[error(
-        "the request names no model, and {} are served: name one of {}",
-        available.len(),
-        List(available)
+        "the request names no model, and {count} are served: name one of {}",
+        List { some, count: *count }
     )]
     ModelRequired {
-        /// All of them, in the order of their names.
-        available: Vec<Arc<str>>,
+        /// How many there are.
+        count: usize,
+        /// Some of them, at most 8.
+        some: Vec<Arc<str>>,
     },
 }
 
-/// The first of many names: an error is a line of a log, and a fleet may serve thousands.
-struct List<'a>(&'a [Arc<str>]);
+/// Some of many names: an error is a line of a log, and a fleet may serve thousands.
+struct List<'a> {
+    some: &'a [Arc<str>],
+    count: usize,
+}
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 8;
-        for (at, name) in self.0.iter().take(SHOWN).enumerate() {
+        for (at, name) in self.some.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}`{name}`")?;
         }
-        if self.0.len() > SHOWN {
-            write!(f, ", and {} more", self.0.len() - SHOWN)?;
+        if self.count > self.some.len() {
+            write!(f, ", and {} more", self.count - self.some.len())?;
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ impl<'a> Selection<'a> {
         Ok(Self {
             model: text(headers, MODEL_ID)?,
             prefer_pd: matches!(prefer_pd, Some("true" | "1")),
+            draining: false,
         })
     }
 }

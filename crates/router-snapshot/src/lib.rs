@@ -7,37 +7,38 @@
 //!
 //! # Design
 //!
-//! - The snapshot has the answers, worked out when something changes: six routers and a table of models.
-//! - The manager changes it under one lock, and keeps what requests do not look at.
-//! - The maps find routers and workers by id, and are type parameters.
-//!
-//! # Why
-//!
-//! Each module says what was tried. In short: a scan costs with every router, a cloned `Arc` makes all threads write one
-//! line, and a snapshot that is collected from a map is published by whoever comes last, not by whoever knows most.
+//! Everything that a selection depends on is in one immutable snapshot, with the answers worked out
+//! when something changes. A change clones its roots under one lock, touches what it changes, and
+//! publishes. The maps say at which place of the snapshot's tables an id stands, and are type
+//! parameters. What was tried instead: `adr/0007`.
 //!
 //! # Invariants
 //!
-//! - Everything that a selection depends on is in one snapshot, of one generation.
-//! - A snapshot that lacks something was published before it came, or after it was removed.
+//! 1. All that one snapshot answers is of one generation.
+//! 2. An id's place is in the maps before the first snapshot that has it is published, and until
+//!    after the first one that has it no more; and it stays the same in between.
+//!
+//! Proof: `tests/loom.rs`, recorded histories and an oracle in `tests/it`.
 
 #![forbid(unsafe_code)]
 
 mod batch;
+mod book;
+mod change;
 mod error;
+mod guard;
 #[cfg(feature = "http")]
 mod headers;
 mod manager;
 mod map;
 mod models;
+mod pool;
 mod router;
 mod select;
 mod snapshot;
+mod table;
 mod telemetry;
 mod worker;
-
-/// A published value, for as long as this is held: what [`RouterManager::worker`] answers.
-pub use published::Reading;
 
 #[cfg(feature = "http")]
 pub use crate::headers::HeaderError;
@@ -52,9 +53,10 @@ pub use crate::map::SccRouters;
 pub use crate::{
     batch::Batch,
     error::{ChangeError, Rejected, SelectError},
+    guard::{Eligible, RouterSnapshot, WorkerIter, Workers},
     manager::RouterManager,
     map::{DefaultRouterMap, RouterEntry, RouterMap, WorkerEntry},
     router::{Router, RouterClass, RouterId},
-    select::{RouterMode, Selected, Selection},
-    worker::{Connection, Role, Runtime, WorkerSpec},
+    select::{Choice, RouterMode, Selected, Selection},
+    worker::{Connection, Role, Runtime, Worker, WorkerSpec},
 };

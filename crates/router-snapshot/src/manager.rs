@@ -1,98 +1,86 @@
 //! The manager: routers and workers come and go, and every request gets a router.
 //!
-//! # Design
-//!
-//! Three things, each for one reader:
-//!
-//! - the *snapshot*, published as a whole, for selections;
-//! - the *maps of record*, for lookups by id;
-//! - the *book*, behind the lock that all changes take, for the one that comes next when a router goes.
-//!
-//! A change works out under the lock what it comes to, puts what is new into the maps, publishes the next snapshot, and
-//! takes what is gone out of the maps.
-//!
-//! # Why
-//!
-//! - *One lock for changes*: two registrations that each collect the routers and then publish can leave one out, since the
-//!   later publication may be the older collection. Under a lock that is held from the one to the other they cannot, and
-//!   changes are rare beside requests.
-//! - *No snapshot made from the map*: collecting it costs as much as there are routers, for each that comes.
-//!
 //! # Invariants
 //!
-//! - What a snapshot answers is in the maps as long as that snapshot is the published one: what is new goes there
-//!   before it is published, what is gone leaves after.
-//! - Under the lock runs no code of the user's: classes are asked for before, routers are dropped, subscribers and
-//!   watchers told afterwards.
+//! 1. `snapshot` is published as a whole, under the lock of `book`.
+//! 2. Under that lock runs no code of the user's: classes are asked for before, routers and payloads
+//!    are dropped, subscribers and watchers told afterwards.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use published::{Published, Reading};
+use published::Published;
 use state_map::sync::{self, Mutex};
-#[cfg(feature = "tokio")]
-use tokio::sync::watch;
-use worker_id::WorkerWithDpRank;
+use worker_id::{Effect, WorkerRanks, WorkerState, WorkerWithDpRank};
 
-use crate::batch::{Batch, Book, Change, Plan};
-use crate::map::{DefaultRouterMap, Record, RouterEntry, RouterMap, WorkerEntry};
+use crate::batch::{Batch, Change, WorkerChange};
+use crate::book::Book;
+use crate::change::{Doing, Heard, Touched};
+use crate::map::{DefaultRouterMap, RouterMap};
 use crate::snapshot::Snapshot;
+use crate::telemetry::Report;
 use crate::{
-    ChangeError, Rejected, Router, RouterId, RouterMode, SelectError, Selected, Selection,
-    WorkerSpec, telemetry,
+    ChangeError, Choice, Rejected, Router, RouterId, RouterMode, RouterSnapshot, SelectError,
+    Selected, Selection, Worker, WorkerSpec,
 };
 
 /// The routers and workers of a gateway, and the choice of a router for every request.
 ///
-/// Shared by reference or `Arc` among any number of threads.
+/// Shared by reference or `Arc` among any number of threads. `W` is what you keep with each worker:
+/// an address, a client.
 ///
 /// # Concurrency
 ///
-/// Every change (a method that changes something, or a whole [`update`](Self::update)) happens at once: a selection sees
-/// all of it or nothing. Changes, selections, `models`, `router_count` and `generation` are linearizable together; so are
-/// the changes and lookups of one id. A lookup and a selection are two calls: a router can be found by id a moment before it
-/// is selected for the first time, and a moment after it was for the last; never is one selected that cannot be found.
+/// Every change (a method that changes something, or a whole [`update`](Self::update)) happens at
+/// once: a snapshot has all of it or nothing. All calls are linearizable together. Changes take
+/// turns; reads wait for nobody.
 ///
 /// The state outlives whatever feeds it: it becomes empty only when every entry is removed.
 ///
+/// # What is believed
+///
+/// [`worker_id::Lives`] decides, by the incarnation that news is about and by its revision. A change
+/// answers an [`Effect`], and what was ignored is traced at the level `debug`.
+///
 /// # Cost
 ///
-/// A selection reads the published snapshot, and writes only memory of its own thread. A change takes a lock, clones the
-/// snapshot (whose size depends on nothing) and what it touches of the models' table, and publishes. Changes do
-/// not wait for selections, nor selections for changes.
-pub struct RouterManager<R: Router + ?Sized = dyn Router, M = DefaultRouterMap<R>> {
+/// A selection reads the published snapshot, and writes only memory of its own thread. A change takes
+/// a lock, clones the snapshot's roots (a pointer for each 64 workers and each 64 routers) and what
+/// it touches: 4 bytes for each worker of a model, and a table of names.
+pub struct RouterManager<R: Router + ?Sized = dyn Router, W = (), M = DefaultRouterMap> {
     mode: RouterMode,
-    snapshot: Published<Snapshot<R>>,
+    snapshot: Published<Snapshot<R, W>>,
     map: M,
-    book: Mutex<Book<R>>,
+    book: Mutex<Book>,
+    /// Made by the first who subscribes.
     #[cfg(feature = "tokio")]
-    generations: watch::Sender<u64>,
+    watch: std::sync::OnceLock<tokio::sync::watch::Sender<u64>>,
 }
 
-impl<R: Router + ?Sized> RouterManager<R> {
+impl<R: Router + ?Sized, W> RouterManager<R, W> {
     /// A manager on the default maps, with nothing in it.
     #[must_use]
     pub fn new(mode: RouterMode) -> Self
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
-        for<'any> DefaultRouterMap<R>: RouterMap<R> + Default,
+        // The lifetime puts the question off to the caller: with no backend this crate builds, a
+        // call does not.
+        for<'any> DefaultRouterMap: RouterMap + Default,
     {
-        Self::with_map(mode, DefaultRouterMap::<R>::default())
+        Self::with_map(mode, DefaultRouterMap::default())
     }
 }
 
-impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
-    /// A manager on `map`, which should be empty: what is in it counts for nothing.
+impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
+    /// A manager on `map`, which must be empty and this manager's alone.
     #[must_use]
     pub fn with_map(mode: RouterMode, map: M) -> Self {
         Self {
             mode,
-            snapshot: Published::new(Snapshot::empty()),
+            snapshot: Published::default(),
             map,
             book: Mutex::new(Book::default()),
             #[cfg(feature = "tokio")]
-            generations: watch::Sender::new(0),
+            watch: std::sync::OnceLock::new(),
         }
     }
 
@@ -115,12 +103,13 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
         }
     }
 
-    /// Removes a router, and answers it. `None` if there is none of that id, which changes nothing. If it was the default
-    /// one, there is no default afterwards.
+    /// Removes a router, and answers it. `None` if there is none of that id, which changes nothing.
+    /// If it was the default one, there is no default afterwards.
     pub fn deregister(&self, id: impl Into<RouterId>) -> Option<Arc<R>> {
-        let plan = self.always(Change::Deregister(id.into()));
-        let gone = plan.routers.into_values().next()?;
-        gone.before.map(|seat| seat.router)
+        let done = self.always(Change::Deregister(id.into()));
+        let place = *done.touched.routers.keys().next()?;
+        let seat = done.old.routers.get(place)?;
+        Some(Arc::clone(&seat.router))
     }
 
     /// Makes a registered router the default one.
@@ -128,158 +117,148 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
     /// # Errors
     ///
     /// [`ChangeError::UnknownRouter`], with the id.
-    pub fn set_default(&self, id: impl Into<RouterId>) -> Result<(), Rejected<RouterId>> {
+    pub fn set_default(&self, id: impl Into<RouterId>) -> Result<Effect, Rejected<RouterId>> {
         let id = id.into();
         match self.commit(&[Change::SetDefault(id.clone())]) {
-            Ok(_) => Ok(()),
+            Ok(done) => Ok(done.effect),
             Err(reason) => Err(Rejected::new(reason, id)),
         }
     }
 
-    /// Adds a worker, or replaces all that is known of it; also by another incarnation of it.
+    /// Adds a worker, or says anew what is known of it. Where another life of it was there, that one
+    /// goes. What the spec does not say (its state, its payload) stays as it is known.
     ///
     /// # Errors
     ///
     /// [`ChangeError::EmptyModel`], with the worker.
-    pub fn upsert_worker(&self, spec: WorkerSpec) -> Result<(), Rejected<WorkerSpec>> {
-        let spec = Arc::new(spec);
-        match self.commit(&[Change::UpsertWorker(Arc::clone(&spec))]) {
-            Ok(_) => Ok(()),
-            Err(reason) => Err(Rejected::new(reason, Arc::unwrap_or_clone(spec))),
+    pub fn upsert_worker(&self, spec: WorkerSpec<W>) -> Result<Effect, Rejected<WorkerSpec<W>>> {
+        let changes = [Change::Worker(WorkerChange::Upsert(spec), None)];
+        match self.commit(&changes) {
+            Ok(done) => Ok(done.effect),
+            Err(reason) => {
+                let [Change::Worker(WorkerChange::Upsert(spec), _)] = changes else {
+                    unreachable!("it is the one that was passed")
+                };
+                Err(Rejected::new(reason, spec))
+            }
         }
     }
 
-    /// Removes a worker, whichever incarnation of it is there, and answers what was known of it. `None` if there is
-    /// none, which changes nothing.
-    pub fn remove_worker(&self, id: WorkerWithDpRank) -> Option<Arc<WorkerSpec>> {
-        let plan = self.always(Change::RemoveWorker(id));
-        plan.workers.into_values().next()?.before
+    /// Removes a worker: one rank of it, or all, which walks the table of workers.
+    pub fn remove_worker(&self, worker: impl Into<WorkerRanks>) -> Effect {
+        let change = WorkerChange::Remove(worker.into());
+        self.always(Change::Worker(change, None)).effect
     }
 
-    /// Says whether requests may be sent to a worker. False if that is known already, or there is no such worker, which
-    /// changes nothing.
-    pub fn set_health(&self, id: WorkerWithDpRank, healthy: bool) -> bool {
-        !self.always(Change::SetHealth(id, healthy)).is_nothing()
+    /// Says whether requests may be sent to a worker: to one rank of it, or all.
+    pub fn set_state(&self, worker: impl Into<WorkerRanks>, state: WorkerState) -> Effect {
+        let change = WorkerChange::SetState(worker.into(), state);
+        self.always(Change::Worker(change, None)).effect
+    }
+
+    /// Lets the workers be this list, as one change: after a lost watch nobody is left over. Readers
+    /// see the fleet before it or after it. Where nothing is new, nothing is published.
+    ///
+    /// `as_of` is the revision of the feed that the list is from, where it has any: what is known of
+    /// a later one stays. Routers are yours, and stay in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::EmptyModel`], with the list.
+    pub fn replace_all(
+        &self,
+        as_of: Option<u64>,
+        fleet: impl IntoIterator<Item = WorkerSpec<W>>,
+    ) -> Result<Effect, Rejected<Vec<WorkerSpec<W>>>> {
+        let fleet = fleet.into_iter().collect();
+        let changes = [Change::Worker(WorkerChange::ReplaceAll(fleet), as_of)];
+        match self.commit(&changes) {
+            Ok(done) => Ok(done.effect),
+            Err(reason) => {
+                let [Change::Worker(WorkerChange::ReplaceAll(fleet), _)] = changes else {
+                    unreachable!("it is the one that was passed")
+                };
+                Err(Rejected::new(reason, fleet))
+            }
+        }
     }
 
     /// Makes many changes at once: all of them, published once, or none.
     ///
-    /// `fill` runs while no lock is held, and may use the manager. The changes are made in order: a router can be replaced
-    /// by deregistering and registering its id, and nobody misses it meanwhile. Removing what is not there, or saying
-    /// of a worker's health what is known, changes nothing and is no error.
+    /// `fill` runs while no lock is held, and may use the manager. The changes are made in order: a
+    /// router can be replaced by deregistering and registering its id, and nobody misses it
+    /// meanwhile. Removing what is not there, or saying what is known, is no error.
     ///
     /// # Errors
     ///
-    /// The [`ChangeError`] of the first change that is refused, with the batch. Nothing has changed then.
-    pub fn update(&self, fill: impl FnOnce(&mut Batch<R>)) -> Result<(), Rejected<Batch<R>>> {
+    /// The [`ChangeError`] of the first change that is refused, with the batch. Nothing has changed
+    /// then.
+    pub fn update(
+        &self,
+        fill: impl FnOnce(&mut Batch<R, W>),
+    ) -> Result<Effect, Rejected<Batch<R, W>>> {
         let mut batch = Batch::default();
         fill(&mut batch);
         match self.commit(&batch.changes) {
-            Ok(_) => Ok(()),
+            Ok(done) => Ok(done.effect),
             Err(reason) => Err(Rejected::new(reason, batch)),
         }
     }
 
     /// For a change that is never refused.
-    fn always(&self, change: Change<R>) -> Plan<R> {
+    fn always(&self, change: Change<R, W>) -> Done<R, W> {
         match self.commit(&[change]) {
-            Ok(plan) => plan,
+            Ok(done) => done,
             Err(reason) => unreachable!("{reason}"),
         }
     }
 
-    /// Everything that changes goes through here. The routers of `changes`, and those of the plan, are dropped by the
-    /// caller: that is user code.
-    fn commit(&self, changes: &[Change<R>]) -> Result<Plan<R>, ChangeError> {
+    /// Everything that changes goes through here. The routers and payloads of `changes` are dropped
+    /// by the caller: that is user code.
+    fn commit(&self, changes: &[Change<R, W>]) -> Result<Done<R, W>, ChangeError> {
+        changes.iter().try_for_each(Change::check)?;
         let mut book = sync::lock(&self.book);
         // Ours until the lock is released, so that nothing of it is dropped under the lock.
         let old = self.snapshot.load().into_arc();
-        let (plan, read) = Plan::new(changes, &book, &self.map, old.default_router());
-        if read.is_err() || plan.is_nothing() {
-            drop(book);
-            return read.map(|()| plan);
+        let mut doing = Doing::new(&old, &mut book, &self.map);
+        let checked = doing.check(changes);
+        if checked.is_ok() {
+            changes.iter().for_each(|change| doing.apply(change));
         }
-        self.put(&plan);
-        for edit in plan.routers.values() {
-            if let Some(seat) = &edit.before {
-                book.seats.remove(&seat.place);
-            }
-            if let Some(seat) = &edit.after {
-                book.seats.insert(seat.place, seat.clone());
-            }
+        let changed = checked.is_ok() && doing.settle_all();
+        let Doing { next, touched, .. } = doing;
+        let next = Arc::new(next);
+        if changed {
+            self.snapshot.publish(Arc::clone(&next));
         }
-        book.registrations = plan.registrations;
-        let mut next = old.next(
-            book.seats.len(),
-            |class| book.first(class),
-            plan.default.after.clone(),
-        );
-        for edit in plan.workers.values() {
-            // In this order, so that a model that both serve stays in the table.
-            edit.after.iter().for_each(|spec| next.add_worker(spec));
-            edit.before.iter().for_each(|spec| next.remove_worker(spec));
-        }
-        next.elect();
-        let generation = next.generation;
-        self.snapshot.publish(Arc::new(next));
-        self.take(&plan);
+        touched.clean_up(&next, &mut book, &self.map);
         drop(book);
 
-        drop(old);
-        self.told(generation);
-        telemetry::changed(&plan, generation);
-        Ok(plan)
-    }
-
-    /// Puts what is new into the maps.
-    fn put(&self, plan: &Plan<R>) {
-        for (id, edit) in &plan.routers {
-            if let Some(seat) = &edit.after {
-                let record = Record::new(seat);
-                if edit.before.is_some() {
-                    self.map
-                        .find_router(id.as_str(), |entry| entry.replace(record));
-                } else {
-                    self.map.store_router(id.clone(), RouterEntry::new(record));
-                }
-            }
+        let report = Report::new(&touched, &old, if changed { &next } else { &old });
+        let effect = effect(changed, touched.heard.iter().map(|(_, heard)| *heard));
+        drop(next);
+        checked?;
+        if changed {
+            self.wake(report.generation());
         }
-        for (id, edit) in &plan.workers {
-            if let Some(spec) = &edit.after {
-                if edit.before.is_some() {
-                    self.map
-                        .find_worker(id, |entry| entry.replace(Arc::clone(spec)));
-                } else {
-                    self.map.store_worker(*id, WorkerEntry::new(spec));
-                }
-            }
-        }
-    }
-
-    /// Takes what is gone out of the maps.
-    fn take(&self, plan: &Plan<R>) {
-        for (id, edit) in &plan.routers {
-            if edit.after.is_none() {
-                self.map.evict_router(id.as_str());
-            }
-        }
-        for (id, edit) in &plan.workers {
-            if edit.after.is_none() {
-                self.map.evict_worker(id);
-            }
-        }
+        report.tell();
+        Ok(Done {
+            effect,
+            touched,
+            old,
+        })
     }
 
     #[cfg(feature = "tokio")]
-    fn told(&self, generation: u64) {
-        // Two changes may come here in either order; the generation goes forward all the same.
-        self.generations.send_if_modified(|told| {
-            let newer = generation > *told;
-            if newer {
-                *told = generation;
-            }
-            newer
-        });
+    fn wake(&self, generation: u64) {
+        if let Some(watch) = self.watch.get() {
+            // Two changes may come here in either order; the generation goes forward all the same.
+            watch.send_if_modified(|newest| {
+                let newer = generation > *newest;
+                *newest = generation.max(*newest);
+                newer
+            });
+        }
     }
 
     #[cfg(not(feature = "tokio"))]
@@ -287,106 +266,85 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
         clippy::unused_self,
         reason = "so that it is called alike with and without the feature"
     )]
-    fn told(&self, _: u64) {}
+    fn wake(&self, _: u64) {}
 
     /// The router for a request.
     ///
-    /// In single-router mode, the default router, whatever is asked for and whether it has a worker or not.
+    /// In single-router mode, the default router, whatever is asked for and whether it has a worker
+    /// or not.
     ///
-    /// For a request that names a model: of the classes that have a router and a healthy worker that serves the model, the
-    /// best ([`RouterClass`](crate::RouterClass) has them in order); of that class, the router that was registered first.
-    /// Where there is no such class, the default router, provided that its kind (PD or regular) has a healthy worker.
-    /// `prefer_pd` plays no part.
+    /// A class *can serve* a model where a router of it is registered and a healthy worker of it
+    /// names the model; of a prefill/decode class, a healthy worker of each half. With
+    /// [`draining`](Selection::draining), draining workers count as healthy ones.
     ///
-    /// For a request that names none: a router of the preferred kind (PD for `prefer_pd`, else regular), or else of the
-    /// other kind; only kinds that have a healthy worker count, be it one of another class, or for PD one that only does
-    /// prefill. Of the kind, the router that was registered first, whatever its class. The default router plays no part.
+    /// For a request that names a model: of the classes that can serve it the best
+    /// ([`RouterClass`](crate::RouterClass) has them in order); of that class, the router that was
+    /// registered first. `prefer_pd` plays no part.
     ///
-    /// Costs one read of the snapshot, and for a model one lookup of its name. Allocates nothing, waits for nobody,
-    /// writes nothing that threads share (see [`Selected`] on holding many).
+    /// For a request that names none: of the classes of the preferred kind (PD for `prefer_pd`, else
+    /// regular) that can serve any model, or else of the other kind, the router that was registered
+    /// first.
+    ///
+    /// Where nobody can serve it: with [`RouterMode::MultiOrDefault`] the default router, if its
+    /// class can serve any model; else an error.
+    ///
+    /// Costs one read of the snapshot, and for a model one lookup of its name. Allocates nothing,
+    /// waits for nobody, writes nothing that threads share (see [`Selected`] on holding many).
     ///
     /// # Errors
     ///
-    /// [`SelectError::NoDefault`] in single-router mode; else [`SelectError::NoWorkers`] and
-    /// [`SelectError::EmptyModel`].
+    /// [`SelectError::NoDefault`] in single-router mode; else [`SelectError::NoWorkers`],
+    /// [`SelectError::UnknownModel`], [`SelectError::NobodyServes`] and [`SelectError::EmptyModel`].
     #[inline]
-    pub fn select(&self, selection: &Selection<'_>) -> Result<Selected<'_, R>, SelectError> {
+    pub fn select(&self, selection: &Selection<'_>) -> Result<Selected<R, W>, SelectError> {
         let snapshot = self.snapshot.load();
-        let slot = match (self.mode, selection.model) {
-            (RouterMode::Multi, None) => snapshot.without_model(selection.prefer_pd),
-            (RouterMode::Multi, Some(model)) => snapshot.with_model(model),
-            (RouterMode::Single, _) => snapshot.the_default(),
-        }?;
+        let slot = snapshot.select(self.mode, selection)?;
         Ok(Selected::new(snapshot, slot))
     }
 
-    /// As [`select`](Self::select), to be kept: writes the router's reference count, which all threads share.
+    /// As [`select`](Self::select), to be kept, for a whole stream: writes the reference count of
+    /// this router's registration, which all threads share.
     ///
     /// # Errors
     ///
     /// Those of [`select`](Self::select).
-    pub fn select_owned(&self, selection: &Selection<'_>) -> Result<Arc<R>, SelectError> {
-        self.select(selection).map(Selected::into_arc)
+    pub fn select_owned(&self, selection: &Selection<'_>) -> Result<Choice<R>, SelectError> {
+        self.select(selection).map(Selected::keep)
     }
 
-    /// The model of a request, for gateways that insist on one: what the request names, or else the one model that
-    /// there is. A model is known while a worker names it, healthy or not: that the only other model is ill for a moment
-    /// does not send its requests here.
+    /// Routers and workers as they are now, for several questions: one load, at any size.
     ///
-    /// Allocates where the request names none.
+    /// ```
+    /// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
+    /// use router_snapshot::{Router, RouterManager, RouterMode};
     ///
-    /// # Errors
-    ///
-    /// [`SelectError::ModelRequired`] if several are known, [`SelectError::NoWorkers`] if none is, and
-    /// [`SelectError::EmptyModel`].
-    pub fn resolve_model<'a>(&self, model: Option<&'a str>) -> Result<Cow<'a, str>, SelectError> {
-        if let Some(model) = model {
-            return if model.is_empty() {
-                Err(SelectError::EmptyModel)
-            } else {
-                Ok(Cow::Borrowed(model))
-            };
-        }
-        let mut available = self.models();
-        match available.len() {
-            0 => Err(SelectError::NoWorkers),
-            1 => Ok(Cow::Owned(available.remove(0).as_ref().to_owned())),
-            _ => Err(SelectError::ModelRequired { available }),
-        }
-    }
-
-    /// The models that workers name, healthy or not, in the order of their names. Allocates, and sorts.
-    #[must_use]
-    pub fn models(&self) -> Vec<Arc<str>> {
-        let snapshot = self.snapshot.load();
-        let mut names = Vec::with_capacity(snapshot.models.len());
-        names.extend(snapshot.models.names().cloned());
-        names.sort_unstable();
-        names
-    }
-
-    /// The router that is registered under an id. One lookup, and a write to that router's reference count.
-    #[must_use]
-    pub fn router(&self, id: &str) -> Option<Arc<R>> {
-        self.map.find_router(id, RouterEntry::router)?
-    }
-
-    /// What is known of a worker, whichever incarnation of it is there. One lookup; allocates nothing, and writes nothing
-    /// that threads share but what the map does. As with [`Selected`], hold few of them.
+    /// let manager = RouterManager::<dyn Router>::new(RouterMode::Multi);
+    /// let snapshot = manager.snapshot();
+    /// assert_eq!((snapshot.router_count(), snapshot.worker_count()), (0, 0));
+    /// # }
+    /// ```
     #[inline]
     #[must_use]
-    pub fn worker(&self, id: WorkerWithDpRank) -> Option<Reading<WorkerSpec>> {
-        self.map.find_worker(&id, WorkerEntry::load)
+    pub fn snapshot(&self) -> RouterSnapshot<'_, R, W, M> {
+        RouterSnapshot::new(&self.snapshot, &self.map, self.mode)
     }
 
-    /// How many routers are registered.
+    /// The router that is registered under an id. One lookup, and a write to that router's count.
     #[must_use]
-    pub fn router_count(&self) -> usize {
-        self.snapshot.load().routers
+    pub fn router(&self, id: &str) -> Option<Arc<R>> {
+        self.snapshot().router(id).cloned()
     }
 
-    /// How many changes there have been that changed something: the snapshot of a selection is of exactly one generation,
-    /// and of two selections one after the other the second is not of an earlier one.
+    /// A worker, whichever incarnation of it is there. One lookup, and a write to its count: ask a
+    /// [`snapshot`](Self::snapshot) where it need not be kept.
+    #[must_use]
+    pub fn worker(&self, id: WorkerWithDpRank) -> Option<Arc<Worker<W>>> {
+        self.snapshot().worker(&id).cloned()
+    }
+
+    /// How many changes there have been that changed something: the snapshot of a selection is of
+    /// exactly one generation, and of two selections one after the other the second is not of an
+    /// earlier one.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.snapshot.load().generation
@@ -398,22 +356,53 @@ impl<R: Router + ?Sized, M: RouterMap<R>> RouterManager<R, M> {
         self.mode
     }
 
-    /// Follows the [`generation`](Self::generation): a value that is seen here is published already, and the last one is
-    /// always seen. Needs a runtime to wait for, and none to be created or dropped.
+    /// Follows the [`generation`](Self::generation): a value that is seen here is published already,
+    /// and the last one is always seen. Needs a runtime to wait for, and none to be created or
+    /// dropped.
     #[cfg(feature = "tokio")]
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.generations.subscribe()
+    pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
+        // Under the lock: a change before it is in the generation that is read here, and one after
+        // it finds the channel.
+        let book = sync::lock(&self.book);
+        let watch = self
+            .watch
+            .get_or_init(|| tokio::sync::watch::Sender::new(self.generation()));
+        drop(book);
+        watch.subscribe()
     }
 }
 
-impl<R: Router + ?Sized, M> fmt::Debug for RouterManager<R, M> {
+/// What was done. Whatever went is still in `old`: its end is the caller's.
+struct Done<R: ?Sized, W> {
+    effect: Effect,
+    touched: Touched,
+    old: Arc<Snapshot<R, W>>,
+}
+
+/// What a call has done, given what it was told of each piece of news.
+fn effect(changed: bool, heard: impl Iterator<Item = Heard>) -> Effect {
+    if changed {
+        return Effect::Changed;
+    }
+    let mut first = None;
+    for heard in heard {
+        match heard {
+            Ok(()) => return Effect::Unchanged,
+            Err(why) => first = first.or(Some(why)),
+        }
+    }
+    first.map_or(Effect::Unchanged, Effect::Ignored)
+}
+
+impl<R: Router + ?Sized, W, M> fmt::Debug for RouterManager<R, W, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let snapshot = self.snapshot.load();
         f.debug_struct("RouterManager")
             .field("mode", &self.mode)
             .field("generation", &snapshot.generation)
-            .field("routers", &snapshot.routers)
+            .field("routers", &snapshot.routers.len())
+            .field("workers", &snapshot.workers.len())
             .field("models", &snapshot.models.len())
             .finish_non_exhaustive()
     }

@@ -1,218 +1,107 @@
-//! The maps of record: routers and workers by id, and what is asked of where they are stored.
+//! The maps that a manager finds routers and workers by id with.
 //!
-//! # Design
-//!
-//! [`RouterMap`] names only what lookups by id need. A pair of `state_map::StateMap`s, the one of routers and the other of
-//! workers, is one, by one blanket implementation; a map of your own can be one without being a `StateMap`. What is
-//! stored are cells that are replaced inside, so that an entry which changes is there all the while.
-//!
-//! # Why
-//!
-//! - *Two maps*: one map with a key that is either would look its keys up through a `dyn`, and could in its type answer a
-//!   router where a worker was asked for.
-//! - *Weak references to routers*: papaya drops what was removed when its last reader is gone, inside some later
-//!   operation. A router's own `Drop` must not run there. The manager holds the routers; the map only finds them.
-//!
-//! # Invariants
-//!
-//! - One writer at a time: the manager's lock is held over every `store` and `evict`.
+//! They say at which *place* of the snapshot's tables an id stands, and nothing else: the row at
+//! that place says whose it is. A place is stored before the first snapshot that has the id is
+//! published, and removed after the first one that has it no more. It does not change in between.
 
-use std::fmt;
-use std::sync::{Arc, Weak};
-
-use published::{Published, Reading};
-use state_map::{DefaultMap, MapSession, Retire, StateMap};
+use state_map::{DefaultMap, Retire, StateMap};
 use worker_id::WorkerWithDpRank;
 
-use crate::snapshot::{Place, Seat};
-use crate::{RouterId, WorkerSpec};
+use crate::RouterId;
 
-/// What a map stores for a router. Opaque.
-pub struct RouterEntry<R: ?Sized>(Published<Record<R>>);
+/// What a map stores for a router: where it stands. Opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouterEntry(pub(crate) u32);
 
-pub(crate) struct Record<R: ?Sized> {
-    pub(crate) place: Place,
-    router: Weak<R>,
-}
+/// What a map stores for a worker: where it stands. Opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerEntry(pub(crate) u32);
 
-impl<R: ?Sized> Record<R> {
-    pub(crate) fn new(seat: &Seat<R>) -> Self {
-        Self {
-            place: seat.place,
-            router: Arc::downgrade(&seat.router),
-        }
-    }
-}
-
-impl<R: ?Sized> RouterEntry<R> {
-    pub(crate) fn new(record: Record<R>) -> Self {
-        Self(Published::new(record))
-    }
-
-    pub(crate) fn load(&self) -> Reading<Record<R>> {
-        self.0.load()
-    }
-
-    /// The router. `None` if it has been deregistered, and nobody has it any more.
-    pub(crate) fn router(&self) -> Option<Arc<R>> {
-        loop {
-            let record = self.load();
-            let router = record.router.upgrade();
-            // A router that ended between the two may have been replaced, and then its successor was here all the while.
-            if router.is_some() || self.load().place == record.place {
-                return router;
-            }
-        }
-    }
-
-    pub(crate) fn replace(&self, record: Record<R>) {
-        self.0.publish(Arc::new(record));
-    }
-}
-
-impl<R: ?Sized> fmt::Debug for RouterEntry<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RouterEntry")
-            .field(&self.load().place.0)
-            .finish()
-    }
-}
-
-/// Nothing has to be handed over: the manager has the router.
-impl<R: ?Sized> Retire for RouterEntry<R> {
+/// There is nothing to hand over.
+impl Retire for RouterEntry {
     type Payload = ();
 
     fn retire(&self) {}
 }
 
-/// What a map stores for a worker. Opaque.
-pub struct WorkerEntry(Published<WorkerSpec>);
-
-impl WorkerEntry {
-    pub(crate) fn new(spec: &WorkerSpec) -> Self {
-        Self(Published::new(spec.clone()))
-    }
-
-    pub(crate) fn load(&self) -> Reading<WorkerSpec> {
-        self.0.load()
-    }
-
-    pub(crate) fn replace(&self, spec: Arc<WorkerSpec>) {
-        self.0.publish(spec);
-    }
-}
-
-impl fmt::Debug for WorkerEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WorkerEntry").field(&self.load().id).finish()
-    }
-}
-
-/// Nothing has to be handed over: a spec is text and numbers.
+/// There is nothing to hand over.
 impl Retire for WorkerEntry {
     type Payload = ();
 
     fn retire(&self) {}
 }
 
-/// The maps that a [`RouterManager`](crate::RouterManager) finds routers and workers in by id.
+/// The maps that a [`RouterManager`](crate::RouterManager) finds routers and workers by id with.
 ///
-/// Any pair of `state_map::StateMap`s, from [`RouterId`] to [`RouterEntry`] and from [`WorkerWithDpRank`] to
-/// [`WorkerEntry`], is one. Operations on one id are linearizable. Closures run at most once, and must not touch the map.
-/// Only one thread at a time stores and evicts; any number find meanwhile.
+/// Any pair of `state_map::StateMap`s, from [`RouterId`] to [`RouterEntry`] and from
+/// [`WorkerWithDpRank`] to [`WorkerEntry`], is one. One thread at a time inserts and removes; any
+/// number read meanwhile. An entry never changes.
 #[diagnostic::on_unimplemented(
     message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `RouterMap`"
 )]
-pub trait RouterMap<R: ?Sized>: Send + Sync {
-    /// Calls `f` with the entry of a router.
-    fn find_router<T>(&self, id: &str, f: impl FnOnce(&RouterEntry<R>) -> T) -> Option<T>;
+pub trait RouterMap: Send + Sync {
+    /// The map of routers.
+    type Routers: StateMap<Key = RouterId, Value = RouterEntry>;
+    /// The map of workers.
+    type Workers: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry>;
 
-    /// Stores the entry of a router that has none.
-    fn store_router(&self, id: RouterId, entry: RouterEntry<R>);
+    /// The map of routers.
+    fn routers(&self) -> &Self::Routers;
 
-    /// Removes the entry of a router, if it has one.
-    fn evict_router(&self, id: &str);
-
-    /// Calls `f` with the entry of a worker.
-    fn find_worker<T>(&self, id: &WorkerWithDpRank, f: impl FnOnce(&WorkerEntry) -> T)
-    -> Option<T>;
-
-    /// Stores the entry of a worker that has none.
-    fn store_worker(&self, id: WorkerWithDpRank, entry: WorkerEntry);
-
-    /// Removes the entry of a worker, if it has one.
-    fn evict_worker(&self, id: &WorkerWithDpRank);
+    /// The map of workers.
+    fn workers(&self) -> &Self::Workers;
 }
 
-impl<R, A, B> RouterMap<R> for (A, B)
+impl<A, B> RouterMap for (A, B)
 where
-    R: ?Sized,
-    A: StateMap<Key = RouterId, Value = RouterEntry<R>>,
+    A: StateMap<Key = RouterId, Value = RouterEntry>,
     B: StateMap<Key = WorkerWithDpRank, Value = WorkerEntry>,
 {
-    fn find_router<T>(&self, id: &str, f: impl FnOnce(&RouterEntry<R>) -> T) -> Option<T> {
-        self.0.session().read(id, f)
+    type Routers = A;
+    type Workers = B;
+
+    fn routers(&self) -> &A {
+        &self.0
     }
 
-    fn store_router(&self, id: RouterId, entry: RouterEntry<R>) {
-        // There is none that it could meet: one writer at a time, who has looked.
-        let _ = self.0.session().insert_if_absent(id, entry, |_| ());
-    }
-
-    fn evict_router(&self, id: &str) {
-        let _ = self.0.session().remove(id);
-    }
-
-    #[inline]
-    fn find_worker<T>(
-        &self,
-        id: &WorkerWithDpRank,
-        f: impl FnOnce(&WorkerEntry) -> T,
-    ) -> Option<T> {
-        self.1.session().read(id, f)
-    }
-
-    fn store_worker(&self, id: WorkerWithDpRank, entry: WorkerEntry) {
-        let _ = self.1.session().insert_if_absent(id, entry, |_| ());
-    }
-
-    fn evict_worker(&self, id: &WorkerWithDpRank) {
-        let _ = self.1.session().remove(id);
+    fn workers(&self) -> &B {
+        &self.1
     }
 }
 
-/// The maps of a manager that names none: DashMap where that feature is on, else papaya, else scc, else the locked map.
-/// With none of them it stands for nothing, and using it is an error that says so.
-pub type DefaultRouterMap<R = dyn crate::Router> = (
-    DefaultMap<RouterId, RouterEntry<R>>,
+/// The maps of a manager that names none: DashMap where that feature is on, else papaya, else scc,
+/// else the locked map. With none of them it stands for nothing, and using it is an error that says
+/// so.
+pub type DefaultRouterMap = (
+    DefaultMap<RouterId, RouterEntry>,
     DefaultMap<WorkerWithDpRank, WorkerEntry>,
 );
 
 /// Routers and workers on DashMap.
 #[cfg(feature = "dashmap")]
-pub type DashMapRouters<R = dyn crate::Router> = (
-    state_map::DashMapBackend<RouterId, RouterEntry<R>>,
+pub type DashMapRouters = (
+    state_map::DashMapBackend<RouterId, RouterEntry>,
     state_map::DashMapBackend<WorkerWithDpRank, WorkerEntry>,
 );
 
 /// Routers and workers on papaya.
 #[cfg(feature = "papaya")]
-pub type PapayaRouters<R = dyn crate::Router> = (
-    state_map::PapayaBackend<RouterId, RouterEntry<R>>,
+pub type PapayaRouters = (
+    state_map::PapayaBackend<RouterId, RouterEntry>,
     state_map::PapayaBackend<WorkerWithDpRank, WorkerEntry>,
 );
 
 /// Routers and workers on scc.
 #[cfg(feature = "scc")]
-pub type SccRouters<R = dyn crate::Router> = (
-    state_map::SccBackend<RouterId, RouterEntry<R>>,
+pub type SccRouters = (
+    state_map::SccBackend<RouterId, RouterEntry>,
     state_map::SccBackend<WorkerWithDpRank, WorkerEntry>,
 );
 
 /// Routers and workers on locked `HashMap`s, the baseline of ADR-0007.
 #[cfg(feature = "rwlock")]
-pub type RwLockRouters<R = dyn crate::Router> = (
-    state_map::RwLockBackend<RouterId, RouterEntry<R>>,
+pub type RwLockRouters = (
+    state_map::RwLockBackend<RouterId, RouterEntry>,
     state_map::RwLockBackend<WorkerWithDpRank, WorkerEntry>,
 );

@@ -1,29 +1,14 @@
-//! Which models are served, and by how many workers of each class: a persistent table.
+//! Which models are served, by whom: a persistent table.
 //!
-//! # Design
-//!
-//! 64 hash tables by hash of the name, each behind an `Arc`. A clone is one reference count; a change to a clone copies
-//! the 64 pointers and the one table that it touches, and shares the rest with the original.
-//!
-//! # Why
-//!
-//! Measured with names of 40 bytes, ns, a lookup at 1,000 / 10,000 models (with the load of the snapshot) and a change
-//! at 10,000, on a machine that others were using:
-//!
-//! | | lookup | change |
-//! |---|--:|--:|
-//! | one table, copied whole | 18 / 29 | all of it |
-//! | imbl's hash trie | 40 / 72 | 1,300 |
-//! | rpds's hash trie | 39 / 112 | 1,150 |
-//! | 64 shared tables | 31 / 41 | 2,000 |
-//! | 256 shared tables | 22 / 34 | 2,400 |
-//!
-//! A trie follows a pointer for every five bits of the hash, and lookups are for every request. 256 tables make the
-//! change of a small table dear, since all their counts are written.
+//! 64 hash tables by hash of the name, each behind an `Arc`. A clone is one reference count; a change
+//! to a clone copies the 64 pointers and the one table that it touches, and shares the rest with the
+//! original. What was tried instead, with figures: `docs/router-snapshot-performance.md`.
 //!
 //! # Invariants
 //!
-//! - A model is in the table exactly if a worker names it, healthy or not.
+//! 1. A model is in the table exactly if a worker names it, whatever the worker's state. Workers that
+//!    name none are under the empty name, which no request can have.
+//! 2. `served[d]` of a model is `pools.served(d)`; `Models::served[d]` counts those of all models.
 
 use std::array;
 use std::hash::{BuildHasher, Hasher};
@@ -33,71 +18,30 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use state_map::DefaultHashBuilder;
 
-use crate::RouterClass;
-use crate::router::CLASSES;
+use crate::Worker;
+use crate::pool::{ClassSet, Pools, Served};
 
 const TABLES: usize = 64;
 
+/// What workers that name no model are under.
+const NAMELESS: &str = "";
+
 #[derive(Clone)]
-struct Model {
+pub(crate) struct Model {
     name: Arc<str>,
-    /// Workers that name it, healthy or not.
-    workers: u32,
-    healthy: Classes,
-    /// The classes that have a healthy one: what lookups are after.
-    served: ClassSet,
+    /// The classes that can serve it: new requests; and requests that draining workers may have.
+    served: [ClassSet; 2],
+    pools: Arc<Pools>,
 }
 
-/// Some of the classes, a bit each, from the one that is preferred most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClassSet(u8);
-
-impl ClassSet {
+impl Model {
     #[inline]
-    pub(crate) fn with(self, class: RouterClass, present: bool) -> Self {
-        Self(self.0 | u8::from(present) << class.index())
+    pub(crate) fn served(&self, draining: bool) -> ClassSet {
+        self.served[usize::from(draining)]
     }
 
-    #[inline]
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// The index of the best one.
-    #[inline]
-    pub(crate) fn best(self) -> Option<usize> {
-        (self.0 != 0).then(|| self.0.trailing_zeros() as usize)
-    }
-
-    pub(crate) fn has_kind(self, pd: bool) -> bool {
-        let of_kind = RouterClass::ALL
-            .into_iter()
-            .filter(|class| class.is_pd() == pd);
-        let kind = of_kind.fold(Self::default(), |set, class| set.with(class, true));
-        self.and(kind) != Self::default()
-    }
-}
-
-/// How many healthy workers there are of each class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Classes([u32; CLASSES]);
-
-impl Classes {
-    pub(crate) fn add(&mut self, class: RouterClass) {
-        self.0[class.index()] += 1;
-    }
-
-    pub(crate) fn remove(&mut self, class: RouterClass) {
-        self.0[class.index()] -= 1;
-    }
-
-    /// The classes that have one, without a branch for each.
-    #[inline]
-    pub(crate) fn present(&self) -> ClassSet {
-        let classes = RouterClass::ALL.into_iter();
-        classes.fold(ClassSet::default(), |set, class| {
-            set.with(class, self.0[class.index()] > 0)
-        })
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
     }
 }
 
@@ -106,6 +50,7 @@ pub(crate) struct Models {
     hasher: DefaultHashBuilder,
     tables: Arc<[Arc<HashTable<Model>>; TABLES]>,
     count: usize,
+    served: [Served; 2],
 }
 
 impl Default for Models {
@@ -115,6 +60,7 @@ impl Default for Models {
             hasher: DefaultHashBuilder::default(),
             tables: Arc::new(array::from_fn(|_| Arc::clone(&empty))),
             count: 0,
+            served: Default::default(),
         }
     }
 }
@@ -134,71 +80,85 @@ fn table_of(hash: u64) -> usize {
 
 impl Models {
     #[inline]
-    pub(crate) fn served(&self, name: &str) -> Option<ClassSet> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Model> {
         let hash = hash_of(&self.hasher, name);
-        let model = self.tables[table_of(hash)].find(hash, |model| &*model.name == name)?;
-        Some(model.served)
+        self.tables[table_of(hash)].find(hash, |model| &*model.name == name)
     }
 
+    /// How many names there are.
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.tables
-            .iter()
-            .flat_map(|table| table.iter())
+        let models = self.tables.iter().flat_map(|table| table.iter());
+        models
             .map(|model| &model.name)
+            .filter(|name| ***name != *NAMELESS)
     }
 
-    /// A worker of a class has come that names this model.
-    pub(crate) fn add(&mut self, name: &Arc<str>, class: RouterClass, healthy: bool) {
-        let (table, entry_hash) = self.table(name);
-        let (table, hasher) = table;
-        let entry = table.entry(
-            entry_hash,
-            |model| model.name == *name,
-            |model| hash_of(hasher, &model.name),
-        );
-        let fresh = matches!(entry, Entry::Vacant(_));
-        let mut model = entry.or_insert_with(|| Model {
-            name: Arc::clone(name),
-            workers: 0,
-            healthy: Classes::default(),
-            served: ClassSet::default(),
+    /// The classes that serve any model.
+    pub(crate) fn served(&self, draining: bool) -> ClassSet {
+        self.served[usize::from(draining)].classes()
+    }
+
+    pub(crate) fn add<W>(&mut self, worker: &Worker<W>, place: u32) {
+        self.change(worker, |pools| {
+            pools.insert(worker.class(), worker.role, place, worker.state());
         });
-        let model = model.get_mut();
-        model.workers += 1;
-        if healthy {
-            model.healthy.add(class);
-            model.served = model.healthy.present();
-        }
-        self.count += usize::from(fresh);
     }
 
     /// A worker has gone that had been added.
-    pub(crate) fn remove(&mut self, name: &Arc<str>, class: RouterClass, healthy: bool) {
-        let ((table, _), hash) = self.table(name);
-        let Ok(mut entry) = table.find_entry(hash, |model| model.name == *name) else {
-            return;
-        };
-        let model = entry.get_mut();
-        if healthy {
-            model.healthy.remove(class);
-            model.served = model.healthy.present();
+    pub(crate) fn remove<W>(&mut self, worker: &Worker<W>, place: u32) {
+        self.change(worker, |pools| {
+            pools.remove(worker.class(), worker.role, place, worker.state());
+        });
+    }
+
+    /// Changes the pools of each model that a worker names, once.
+    fn change<W>(&mut self, worker: &Worker<W>, mut change: impl FnMut(&mut Pools)) {
+        if worker.models.is_empty() {
+            self.change_model(&Arc::from(NAMELESS), &mut change);
         }
-        model.workers -= 1;
-        if model.workers == 0 {
-            entry.remove();
-            self.count -= 1;
+        for (at, name) in worker.models.iter().enumerate() {
+            if !worker.models[..at].contains(name) {
+                self.change_model(name, &mut change);
+            }
         }
     }
 
-    /// The table of a name, no longer shared with anybody.
-    fn table(&mut self, name: &str) -> ((&mut HashTable<Model>, &DefaultHashBuilder), u64) {
+    fn change_model(&mut self, name: &Arc<str>, change: &mut impl FnMut(&mut Pools)) {
         let hash = hash_of(&self.hasher, name);
+        let hasher = &self.hasher;
         let tables = Arc::make_mut(&mut self.tables);
         let table = Arc::make_mut(&mut tables[table_of(hash)]);
-        ((table, &self.hasher), hash)
+        let entry = table.entry(
+            hash,
+            |model| model.name == *name,
+            |model| hash_of(hasher, &model.name),
+        );
+        let mut entry = match entry {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(entry) => {
+                self.count += usize::from(**name != *NAMELESS);
+                entry.insert(Model {
+                    name: Arc::clone(name),
+                    served: Default::default(),
+                    pools: Arc::default(),
+                })
+            }
+        };
+        let model = entry.get_mut();
+        let pools = Arc::make_mut(&mut model.pools);
+        change(pools);
+        let served = [false, true].map(|draining| pools.served(draining));
+        for ((total, before), now) in self.served.iter_mut().zip(model.served).zip(served) {
+            total.replace(before, now);
+        }
+        model.served = served;
+        if pools.iter().all(|pool| pool.all().is_empty()) {
+            entry.remove();
+            self.count -= usize::from(**name != *NAMELESS);
+        }
     }
 }

@@ -10,13 +10,13 @@ use worker_id::WorkerWithDpRank;
 macro_rules! on_every_backend {
     ($($test:ident),+ $(,)?) => {
         crate::backends::on_every_backend! { @map dashmap if feature = "dashmap",
-            router_snapshot::DashMapRouters<crate::backends::Upstream>, $($test),+ }
+            router_snapshot::DashMapRouters, $($test),+ }
         crate::backends::on_every_backend! { @map papaya if feature = "papaya",
-            router_snapshot::PapayaRouters<crate::backends::Upstream>, $($test),+ }
+            router_snapshot::PapayaRouters, $($test),+ }
         crate::backends::on_every_backend! { @map scc if feature = "scc",
-            router_snapshot::SccRouters<crate::backends::Upstream>, $($test),+ }
+            router_snapshot::SccRouters, $($test),+ }
         crate::backends::on_every_backend! { @map rwlock if feature = "rwlock",
-            router_snapshot::RwLockRouters<crate::backends::Upstream>, $($test),+ }
+            router_snapshot::RwLockRouters, $($test),+ }
         crate::backends::on_every_backend! { @map reference if not(inflight_loom), crate::backends::ReferenceRouters, $($test),+ }
         crate::backends::on_every_backend! { @map adversarial if not(inflight_loom), crate::backends::AdversarialRouters, $($test),+ }
     };
@@ -38,11 +38,11 @@ use router_snapshot::{RouterEntry, RouterId, WorkerEntry};
 use state_map::model::{AdversarialMap, ReferenceMap};
 
 pub(crate) type ReferenceRouters = (
-    ReferenceMap<RouterId, RouterEntry<Upstream>>,
+    ReferenceMap<RouterId, RouterEntry>,
     ReferenceMap<WorkerWithDpRank, WorkerEntry>,
 );
 pub(crate) type AdversarialRouters = (
-    AdversarialMap<RouterId, RouterEntry<Upstream>>,
+    AdversarialMap<RouterId, RouterEntry>,
     AdversarialMap<WorkerWithDpRank, WorkerEntry>,
 );
 
@@ -90,21 +90,31 @@ pub(crate) fn worker(number: u64) -> WorkerWithDpRank {
     WorkerWithDpRank::from_worker_id(number)
 }
 
-/// A healthy worker that needs a router of `class`.
+/// A worker that needs a router of `class`; of a pair, the half that does prefill.
 pub(crate) fn spec(number: u64, class: RouterClass, models: &[&str]) -> WorkerSpec {
     let (role, connection, runtime) = match class {
         RouterClass::External => (Role::Regular, Connection::Http, Runtime::External),
         RouterClass::GrpcPd => (Role::Prefill, Connection::Grpc, Runtime::Local),
-        RouterClass::HttpPd => (Role::Decode, Connection::Http, Runtime::Local),
+        RouterClass::HttpPd => (Role::Prefill, Connection::Http, Runtime::Local),
         RouterClass::GrpcRegular => (Role::Regular, Connection::Grpc, Runtime::Local),
         RouterClass::HttpRegular => (Role::Regular, Connection::Http, Runtime::Local),
     };
-    let spec = WorkerSpec {
-        role,
-        connection,
-        runtime,
-        ..WorkerSpec::new(worker(number), models.iter().copied())
-    };
+    let spec = WorkerSpec::new(worker(number), models.iter().copied())
+        .with_role(role)
+        .with_connection(connection)
+        .with_runtime(runtime);
     assert_eq!(spec.class(), class);
     spec
+}
+
+/// Workers that can serve a class together: one, or as ranks 0 and 1 the halves of a pair.
+pub(crate) fn all_of(number: u64, class: RouterClass, models: &[&str]) -> Vec<WorkerSpec> {
+    let first = spec(number, class, models);
+    let mut all = vec![first.clone()];
+    if class.is_pd() {
+        let mut other = first.with_role(Role::Decode);
+        other.id.dp_rank = 1;
+        all.push(other);
+    }
+    all
 }
