@@ -16,6 +16,7 @@ const HOUSE: [(Floor, &[&str]); 4] = [
             "lora-tracker",
             "affinity",
             "router-snapshot",
+            "worker-load",
         ],
     ),
     (Floor::Third, &["call-home", "affinity-redis"]),
