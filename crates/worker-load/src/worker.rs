@@ -159,6 +159,15 @@ impl WorkerLoad {
     }
 }
 
+/// Whether it is the same counter: the same life of the same worker, of the same loads.
+impl PartialEq for WorkerLoad {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for WorkerLoad {}
+
 /// Nothing has to be handed over: whoever holds a reservation holds the counter.
 impl Retire for WorkerLoad {
     type Payload = ();

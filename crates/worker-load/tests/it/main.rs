@@ -5,6 +5,10 @@ mod backends;
 mod budgets;
 mod field;
 mod fleet;
+mod ledger;
+mod linearizability;
+mod oracle;
+mod policies;
 mod reserve;
 #[cfg(feature = "serde")]
 mod serde;
