@@ -3,8 +3,16 @@
 
 mod backends;
 mod budgets;
+#[cfg(all(feature = "http-body", feature = "stream"))]
+mod counted;
 mod field;
 mod fleet;
+#[cfg(feature = "metrics")]
+mod gauges;
+#[cfg(all(feature = "dashmap", feature = "http-body", feature = "tokio"))]
+mod hang_up;
+#[cfg(feature = "tower")]
+mod layer;
 mod ledger;
 mod linearizability;
 mod oracle;
