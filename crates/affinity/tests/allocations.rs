@@ -1,6 +1,7 @@
 //! A hit allocates nothing, on every map; and neither does a miss.
 #![cfg(not(inflight_loom))]
 
+#[path = "it/backends.rs"]
 mod backends;
 
 use std::hint::black_box;

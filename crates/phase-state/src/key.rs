@@ -16,7 +16,7 @@
 //! # Invariants
 //!
 //! Among requests whose numbers lie within 2^32 of each other, and choices below 1,024, no two keys
-//! hash the same word: `tests/key.rs` proves it.
+//! hash the same word: `tests/it/key.rs` proves it.
 
 use std::{
     fmt,

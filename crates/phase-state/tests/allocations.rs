@@ -1,6 +1,7 @@
 //! The paths that run for every token allocate nothing, on every map.
 #![cfg(not(inflight_loom))]
 
+#[path = "it/backends.rs"]
 mod backends;
 
 use std::hint::black_box;

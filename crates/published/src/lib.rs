@@ -9,10 +9,12 @@
 //! # Why
 //!
 //! - *arc-swap, not a lock*: a reader of a locked `Arc` writes the lock or the reference count, which all readers share.
-//! - *In one place*: arc-swap has had an ordering mistake before, and has an open report of bad reads on one ARM platform.
-//!   If it has to go, it goes from here; the stress test beside this file is what would tell.
-//! - *A lock under loom*: loom sees nothing of arc-swap. What the crates above prove is their own logic, given that a
-//!   reader gets a whole value, which is what the stress test is for.
+//! - *In one place*: arc-swap has been wrong before, on every processor. Up to 1.9.4, a reader
+//!   that was preempted in the middle of a `load` could be given the value of another cell that
+//!   had the same address meanwhile. Hence 1.9.5 or later. If it has to go, it goes from here.
+//! - *A lock under loom*: loom sees nothing of arc-swap. What the crates above prove is their own
+//!   logic, given that a reader gets a whole value of its own cell. That is what
+//!   `tests/it/{stress,reuse}.rs` are for; the second fails on 1.9.3 in every run.
 //!
 //! # Invariants
 //!

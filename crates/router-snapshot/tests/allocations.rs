@@ -1,6 +1,7 @@
 //! Selections and lookups allocate nothing, on every map; and what a change allocates does not depend on the fleet.
 #![cfg(not(inflight_loom))]
 
+#[path = "it/backends.rs"]
 mod backends;
 
 use std::hint::black_box;

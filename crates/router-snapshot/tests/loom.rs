@@ -1,6 +1,7 @@
 //! The races of a manager, each in a scenario of two or three threads, on the kind maps and on the adversarial ones.
 #![cfg(inflight_loom)]
 
+#[path = "it/backends.rs"]
 mod backends;
 
 use std::sync::Arc;
@@ -204,7 +205,7 @@ fn what_is_selected_can_be_found<M: RouterMap<Upstream> + Default + 'static>() {
 /// A worker that is replaced is there all the while, and so is a router that an update replaces.
 ///
 /// Loom does not see std's `Weak`, and so not the moment between a record's load and its router's upgrade: that one is
-/// `tests/stress.rs`'s, whose readers look for a router that is replaced all the time.
+/// `tests/it/stress.rs`'s, whose readers look for a router that is replaced all the time.
 fn replacing_against_lookups<M: RouterMap<Upstream> + Default + 'static>() {
     model(|| {
         let manager = manager::<M>(RouterMode::Multi);

@@ -1,7 +1,9 @@
 //! What a stream's life allocates, on every map: at most three blocks, and nothing once it is registered.
 #![cfg(not(inflight_loom))]
 
+#[path = "it/backends.rs"]
 mod backends;
+#[path = "it/support.rs"]
 mod support;
 
 use std::hint::black_box;

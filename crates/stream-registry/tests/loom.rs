@@ -1,6 +1,7 @@
 //! The races of a stream, each in a scenario of two or three threads, on the kind map and on the adversarial one.
 #![cfg(inflight_loom)]
 
+#[path = "it/support.rs"]
 mod support;
 
 use std::sync::Arc;

@@ -48,7 +48,7 @@
 //!
 //! # Invariants
 //!
-//! Every test has a deliberately broken store that fails it, in this crate's `tests/teeth.rs`.
+//! Every test has a deliberately broken store that fails it, in this crate's `tests/it/teeth.rs`.
 
 #![expect(
     clippy::missing_panics_doc,

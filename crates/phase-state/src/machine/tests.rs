@@ -5,7 +5,7 @@ use crate::{
     BudgetForceReason, EntropySignal, PhaseEvent, PhaseRouterConfig, StartPhase, ThinkPhase,
 };
 
-#[path = "../../tests/oracle/mod.rs"]
+#[path = "../../tests/it/oracle.rs"]
 mod oracle;
 mod properties;
 mod samples;

@@ -20,7 +20,7 @@
 //!
 //! # Invariants
 //!
-//! Every property has a deliberately broken map that fails it, in this crate's `tests/teeth.rs`.
+//! Every property has a deliberately broken map that fails it, in this crate's `tests/conformance/teeth.rs`.
 
 #![expect(
     clippy::missing_panics_doc,

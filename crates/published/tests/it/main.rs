@@ -1,0 +1,5 @@
+//! One value, replaced while others read it.
+#![cfg(not(inflight_loom))]
+
+mod reuse;
+mod stress;

@@ -1,0 +1,8 @@
+//! Identities: their text, their order, and what goes over a wire.
+
+mod instance;
+mod life;
+mod lives;
+#[cfg(feature = "serde")]
+mod serde;
+mod worker;
