@@ -4,7 +4,7 @@
 //! The ledger is the test's own: it adds after a reservation was made and subtracts before that is dropped, so that it never
 //! has more than there is. Had anything been admitted over a cap, it would be over the cap as well.
 //!
-//! 100,000 operations and 3 seeds a map, since tests are compiled without optimising; 2,000,000 and 50 seeds with
+//! 50,000 operations and 3 seeds a map, since tests are compiled without optimising; 2,000,000 and 50 seeds with
 //! `INFLIGHT_LEDGER=full`, best with `--release`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -270,7 +270,7 @@ fn hang_up_in_mid_body(entry: Option<Entry<'_>>) {
 
 fn nothing_leaks_and_no_cap_is_passed<M: LoadMap + Default>() {
     let full = env::var("INFLIGHT_LEDGER").is_ok_and(|value| value == "full");
-    let (operations, seeds) = if full { (2_000_000, 50) } else { (100_000, 3) };
+    let (operations, seeds) = if full { (2_000_000, 50) } else { (50_000, 3) };
     for seed in 0..seeds {
         one_ledger::<M>(operations / THREADS, seed);
     }
