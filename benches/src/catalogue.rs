@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 
 use crate::scenario::Scenario;
-use crate::{loras, phase_scenarios, routers, serving_loop, sessions, streams};
+use crate::{loads, loras, phase_scenarios, routers, serving_loop, sessions, streams};
 
 /// The scenario of that name, on a machine with so many cores.
 ///
@@ -23,6 +23,7 @@ pub fn find(name: &str, cores: u32) -> Result<Scenario> {
 pub fn all(cores: u32) -> Vec<Scenario> {
     [
         phase_scenarios::all(cores),
+        loads::all(cores),
         loras::all(cores),
         routers::all(cores),
         sessions::all(cores),

@@ -20,6 +20,7 @@ mod changes;
 pub mod decode_step;
 pub mod figures;
 pub mod latency;
+mod loads;
 mod loras;
 pub mod measure;
 mod phase_scenarios;
