@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p worker-load --example axum --features http-body`, then `curl -N localhost:8000` and Ctrl-C.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,12 +10,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tokio::net::TcpListener;
 use worker_id::WorkerWithDpRank;
 use worker_load::{Capacity, Cost, Counted, PowerOfTwo, WorkerLoads};
 
-#[path = "support/tokens.rs"]
-mod tokens;
+/// What a worker answers that has always one more token.
+fn tokens() -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send {
+    let token = || Ok(Frame::data(Bytes::from_static(&[b'a'; 1_024])));
+    StreamBody::new(stream::repeat_with(token))
+}
 
 /// A request: a worker is chosen and reserved in one, and the body has the reservation.
 async fn respond(State(loads): State<Arc<WorkerLoads>>) -> Result<Body, (StatusCode, String)> {
@@ -23,10 +31,7 @@ async fn respond(State(loads): State<Arc<WorkerLoads>>) -> Result<Body, (StatusC
         .pick(&fleet, Cost::tokens(100, 20), &PowerOfTwo::default())
         .map_err(|refused| (StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
     // Here the request would go to `reservation.worker()`.
-    Ok(Body::new(Counted::body(
-        tokens::Tokens::default(),
-        reservation,
-    )))
+    Ok(Body::new(Counted::body(tokens(), reservation)))
 }
 
 /// Serves until the listener fails.

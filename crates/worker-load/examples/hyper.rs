@@ -6,8 +6,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -16,10 +18,13 @@ use tokio::net::TcpListener;
 use worker_id::WorkerWithDpRank;
 use worker_load::{Capacity, Cost, Counted, PowerOfTwo, WorkerLoads};
 
-#[path = "support/tokens.rs"]
-mod tokens;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-type Body = Either<Counted<tokens::Tokens>, Full<Bytes>>;
+/// What a worker answers that has always one more token.
+fn tokens() -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send {
+    let token = || Ok(Frame::data(Bytes::from_static(&[b'a'; 1_024])));
+    StreamBody::new(stream::repeat_with(token))
+}
 
 /// A request: a worker is chosen and reserved in one, and the body has the reservation.
 async fn respond(
@@ -30,14 +35,14 @@ async fn respond(
     let reservation = match loads.pick(&fleet, Cost::tokens(100, 20), &PowerOfTwo::default()) {
         Ok(reservation) => reservation,
         Err(refused) => {
-            let mut response = Response::new(Either::Right(Full::from(refused.to_string())));
+            let mut response = Response::new(Full::from(refused.to_string()).boxed_unsync());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             return Ok(response);
         }
     };
     // Here the request would go to `reservation.worker()`.
-    let body = Counted::body(tokens::Tokens::default(), reservation);
-    Ok(Response::new(Either::Left(body)))
+    let body = Counted::body(tokens(), reservation);
+    Ok(Response::new(body.boxed_unsync()))
 }
 
 /// Serves until the listener fails.

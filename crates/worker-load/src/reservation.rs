@@ -121,6 +121,18 @@ impl Reservation {
         }
     }
 
+    /// Of the worker's own counter alone, which has just been taken.
+    #[inline]
+    pub(crate) fn alone(worker: WorkerLoad, charge: Charge) -> Self {
+        Self {
+            worker,
+            charge,
+            estimate: charge.tokens - charge.prefill,
+            budgets: Vec::new(),
+            outcome: Outcome::Abandoned,
+        }
+    }
+
     /// The worker that it goes to, with the incarnation that it joined with.
     pub fn worker(&self) -> WorkerWithDpRank {
         self.worker.worker()

@@ -62,8 +62,21 @@ impl WorkerLoad {
     #[inline]
     pub fn reserve<'a>(&self, ask: impl Into<Ask<'a>>) -> Result<Reservation, Refused> {
         let ask = ask.into();
+        if ask.budgets.is_empty() {
+            // Nothing is taken before the worker, so that nothing can have to be given back.
+            return self.admit_alone(&ask);
+        }
         let mut taken = Taken::budgets(&ask)?;
         self.admit(&mut taken, ask.admission)
+    }
+
+    #[inline]
+    fn admit_alone(&self, ask: &Ask<'_>) -> Result<Reservation, Refused> {
+        let charge = ask.cost.charge();
+        match self.0.counter.take(&charge, ask.admission) {
+            Ok(()) => Ok(Reservation::alone(self.clone(), charge)),
+            Err(no) => Err(self.refused(no)),
+        }
     }
 
     /// Takes what `taken` is to cost from this worker as well. On refusal `taken` is as it was.

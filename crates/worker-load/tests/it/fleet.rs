@@ -2,7 +2,8 @@
 
 use worker_id::{Ignored, WorkerRanks, WorkerWithDpRank};
 use worker_load::{
-    Ask, Capacity, Cost, Joined, LeastLoaded, LoadMap, PinnedTurns, Refused, WorkerLoads,
+    Ask, Capacity, Cost, Joined, LeastLoaded, LoadMap, PinnedTurns, Refused, WorkerLoad,
+    WorkerLoads,
 };
 
 use crate::{AnyMap, backends, fleet, worker};
@@ -82,7 +83,7 @@ fn a_worker_of_several_ranks_leaves_in_one_call<M: LoadMap + Default>() {
     }
     loads.join(worker(8), Capacity::unlimited()).unwrap();
     let fleet = loads.everyone();
-    assert!(fleet.iter().map(|load| load.worker()).is_sorted());
+    assert!(fleet.iter().map(WorkerLoad::worker).is_sorted());
     let held = loads.reserve(rank(3), Cost::request()).unwrap();
     let drained = loads.drain(rank(0), PinnedTurns::Refuse).unwrap();
     assert_eq!(drained.workers().len(), 1);

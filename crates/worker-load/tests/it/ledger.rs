@@ -257,12 +257,11 @@ impl<M: LoadMap + Default> World<M> {
 fn hang_up_in_mid_body(entry: Option<Entry<'_>>) {
     let mut body = entry.into_iter().flat_map(|entry| {
         let mut entry = Some(entry);
-        (0..4).map(move |frame| {
+        (0..4).inspect(move |_| {
             let request = entry.as_mut().and_then(|entry| entry.reservation.as_mut());
             if let Some(request) = request {
                 request.add(30);
             }
-            frame
         })
     });
     let _ = (body.next(), body.next());
@@ -296,11 +295,7 @@ fn one_ledger<M: LoadMap + Default>(operations: u64, seed: u64) {
         "only {admitted} were admitted: nothing was tested"
     );
     let lives = lock(&world.lives);
-    assert!(
-        lives.len() > 2 * THREADS as usize,
-        "only {} lives",
-        lives.len()
-    );
+    assert!(lives.len() > 2 * HELD, "only {} lives", lives.len());
     for life in &*lives {
         let load = &life.load;
         let counts = [
