@@ -70,7 +70,7 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
         all.push(Scenario {
             name,
             adr: "0009",
-            gating: false,
+            gating: setting.work == Work::Turn && variation.is_empty(),
             what,
             threads: setting.threads,
             arms: setting.arms(),

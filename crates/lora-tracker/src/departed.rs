@@ -23,7 +23,7 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) const MOST: usize = 16_384;
 
 /// A worker with its incarnation, since `WorkerWithDpRank` compares without.
-type Life = (u64, u32, u64);
+type Life = (u64, u32, worker_id::Incarnation);
 
 fn life(worker: &WorkerWithDpRank) -> Option<Life> {
     worker

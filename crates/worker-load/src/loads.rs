@@ -16,7 +16,7 @@ use worker_id::{Lives, Standing, WorkerWithDpRank};
 
 use crate::map::{DefaultLoadMap, LoadMap, LoadSession};
 use crate::reservation::Taken;
-use crate::{Among, Ask, Candidates, Policy, Refused, Reservation, Snapshot, WorkerLoad};
+use crate::{Among, Ask, Budget, Candidates, Policy, Refused, Reservation, Snapshot, WorkerLoad};
 
 /// What each worker has in flight.
 ///
@@ -154,15 +154,29 @@ impl<M: LoadMap> WorkerLoads<M> {
         policy: &(impl Policy + ?Sized),
     ) -> Result<Reservation, Refused> {
         let ask = ask.into();
+        if ask.budgets.is_empty() {
+            return self.choose(candidates, &ask, policy, Vec::new);
+        }
         let mut taken = Taken::budgets(&ask)?;
-        let charge = *taken.charge();
+        self.choose(candidates, &ask, policy, || taken.keep())
+    }
+
+    #[inline]
+    fn choose(
+        &self,
+        candidates: &Candidates,
+        ask: &Ask<'_>,
+        policy: &(impl Policy + ?Sized),
+        mut budgets: impl FnMut() -> Vec<Budget>,
+    ) -> Result<Reservation, Refused> {
+        let charge = ask.cost.charge();
         let among = Among::new(candidates, &charge, ask.admission, self.now());
         for _ in 0..Self::ATTEMPTS {
             let Some(at) = policy.choose(&among) else {
                 return Err(among.refused());
             };
             if let Some(worker) = candidates.get(at)
-                && let Ok(reservation) = worker.admit(&mut taken, ask.admission)
+                && let Ok(reservation) = worker.admit(ask, &mut budgets)
             {
                 return Ok(reservation);
             }
@@ -170,7 +184,7 @@ impl<M: LoadMap> WorkerLoads<M> {
         }
         among
             .rotated()
-            .find_map(|at| candidates[at].admit(&mut taken, ask.admission).ok())
+            .find_map(|at| candidates[at].admit(ask, &mut budgets).ok())
             .ok_or_else(|| among.refused())
     }
 

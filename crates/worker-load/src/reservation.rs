@@ -34,33 +34,27 @@ pub enum Outcome {
 /// Budgets that were taken for a request which has no worker yet. Dropped, it gives them back.
 pub(crate) struct Taken {
     charge: Charge,
-    /// The tokens that the estimate has for what is still to be decoded.
-    estimate: u64,
     budgets: Vec<Budget>,
 }
 
 impl Taken {
     /// All budgets of `ask`, or none.
-    #[inline]
     pub(crate) fn budgets(ask: &Ask<'_>) -> Result<Self, Refused> {
-        let charge = ask.cost.charge();
         let mut taken = Self {
-            charge,
-            estimate: charge.tokens - charge.prefill,
-            // Allocates nothing where there are none.
+            charge: ask.cost.charge(),
             budgets: Vec::with_capacity(ask.budgets.len()),
         };
         for &budget in ask.budgets {
             // On refusal `taken` is dropped, and with it those before this one are given back.
-            budget.take(&charge)?;
+            budget.take(&taken.charge)?;
             taken.budgets.push(budget.clone());
         }
         Ok(taken)
     }
 
-    #[inline]
-    pub(crate) fn charge(&self) -> &Charge {
-        &self.charge
+    /// For a reservation, which gives them back from now on.
+    pub(crate) fn keep(&mut self) -> Vec<Budget> {
+        mem::take(&mut self.budgets)
     }
 }
 
@@ -103,32 +97,21 @@ impl Drop for Taken {
 pub struct Reservation {
     worker: WorkerLoad,
     charge: Charge,
+    /// The tokens that the estimate has for what is still to be decoded.
     estimate: u64,
     budgets: Vec<Budget>,
     outcome: Outcome,
 }
 
 impl Reservation {
-    /// Of what `taken` has, and the worker's own counter, which has just been taken.
+    /// Of the worker's own counter, which has just been taken, and of the budgets that were taken before it.
     #[inline]
-    pub(crate) fn new(worker: WorkerLoad, taken: &mut Taken) -> Self {
-        Self {
-            worker,
-            charge: taken.charge,
-            estimate: taken.estimate,
-            budgets: mem::take(&mut taken.budgets),
-            outcome: Outcome::Abandoned,
-        }
-    }
-
-    /// Of the worker's own counter alone, which has just been taken.
-    #[inline]
-    pub(crate) fn alone(worker: WorkerLoad, charge: Charge) -> Self {
+    pub(crate) fn new(worker: WorkerLoad, charge: Charge, budgets: Vec<Budget>) -> Self {
         Self {
             worker,
             charge,
             estimate: charge.tokens - charge.prefill,
-            budgets: Vec::new(),
+            budgets,
             outcome: Outcome::Abandoned,
         }
     }
