@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use phase_state::{
-    EntropySignal, PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig, RequestHandle, RequestKey,
-    StartPhase, StepToken,
+    EntropySignal, NotFed, PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig, RequestHandle,
+    RequestKey, StartPhase, StepToken,
 };
 use serde::Serialize;
 
@@ -81,24 +81,27 @@ impl OnMap for ByHandle<'_> {
 trait Phases: Send + 'static {
     fn start(&mut self, slot: usize, key: RequestKey);
     /// One token for each slot from `first` on.
-    fn step(&mut self, first: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>);
+    fn step(
+        &mut self,
+        first: usize,
+        step: &[StepToken],
+        events: &mut Vec<Result<PhaseEvent, NotFed>>,
+    );
     fn end(&mut self, slot: usize, key: RequestKey);
 }
 
 impl<M: PhaseMap + 'static> Phases for Arc<PhaseRouter<M>> {
     fn start(&mut self, _: usize, key: RequestKey) {
-        assert!(
-            self.register_in(key, StartPhase::ThinkDecode),
-            "a fresh key"
-        );
+        let begun = self.register_with(key, StartPhase::ThinkDecode);
+        assert!(begun.is_ok(), "a fresh key");
     }
 
-    fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
+    fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Result<PhaseEvent, NotFed>>) {
         self.on_step(step, events);
     }
 
     fn end(&mut self, _: usize, key: RequestKey) {
-        assert!(self.reap(key), "a tracked key");
+        assert!(self.reap(key).is_some(), "a tracked key");
     }
 }
 
@@ -109,11 +112,11 @@ impl Phases for Reference {
         self.0.register(key);
         assert_eq!(
             self.0.on_token(key, START, None),
-            Some(PhaseEvent::EnterThink)
+            Ok(PhaseEvent::EnterThink)
         );
     }
 
-    fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
+    fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Result<PhaseEvent, NotFed>>) {
         events.clear();
         events.extend(step.iter().map(|StepToken { key, token, sample }| {
             self.0.on_token(*key, *token, sample.as_ref())
@@ -132,18 +135,21 @@ struct Handles<M> {
 
 impl<M: PhaseMap + 'static> Phases for Handles<M> {
     fn start(&mut self, slot: usize, key: RequestKey) {
-        self.handles[slot] = Some(
-            self.router
-                .track_in(key, StartPhase::ThinkDecode)
-                .expect("a fresh key"),
-        );
+        let tracked = self.router.track_with(key, StartPhase::ThinkDecode);
+        self.handles[slot] = Some(tracked.expect("a fresh key").0);
     }
 
-    fn step(&mut self, first: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
+    fn step(
+        &mut self,
+        first: usize,
+        step: &[StepToken],
+        events: &mut Vec<Result<PhaseEvent, NotFed>>,
+    ) {
         events.clear();
         events.extend(self.handles[first..].iter_mut().zip(step).map(
             |(handle, StepToken { token, sample, .. })| {
-                handle.as_mut()?.on_token(*token, sample.as_ref())
+                let handle = handle.as_mut().ok_or(NotFed::NotTracked)?;
+                handle.on_token(*token, sample.as_ref())
             },
         ));
     }
@@ -213,7 +219,7 @@ impl Request {
         if one_sample_in > 0 && u64::from(self.fed) % one_sample_in == 0 {
             token.with_sample(EntropySignal {
                 token_entropy: rng.f32() * 4.0,
-                eat: rng.f32(),
+                end_mass: rng.f32(),
             })
         } else {
             token
@@ -231,7 +237,7 @@ struct Worker<P> {
     one_sample_in: u64,
     vocabulary: Vec<String>,
     step: Vec<StepToken>,
-    events: Vec<Option<PhaseEvent>>,
+    events: Vec<Result<PhaseEvent, NotFed>>,
     queue: Arc<Mutex<Vec<(RequestKey, PhaseEvent)>>>,
     rng: fastrand::Rng,
 }

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, bail};
 use foldhash::fast::FixedState;
 use phase_state::{
-    DashMapPhases, EntropySignal, PapayaPhases, PhaseEntry, PhaseEvent, PhaseMap, PhaseRouter,
-    PhaseRouterConfig, RequestHandle, RequestKey, RwLockPhases, SccPhases, StartPhase, StepToken,
+    Converged, DashMapPhases, EntropySignal, NotFed, Overthinking, PapayaPhases, PhaseEntry,
+    PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig, RequestHandle, RequestKey, RwLockPhases,
+    SccPhases, StartPhase, StepToken,
 };
 use state_map::{DashMapBackend, DefaultHashBuilder};
 
@@ -51,10 +52,12 @@ pub struct Setting {
 /// are there to catch.
 pub const COUNTING: &str = "papaya-counting";
 
-/// Markers as a published reasoning model has them, and a budget that no run uses up.
+/// Markers as a published reasoning model has them, both rules on samples, and a budget that no run uses up.
 pub fn config() -> PhaseRouterConfig {
     PhaseRouterConfig {
         max_think_tokens: u32::MAX,
+        converged: Some(Converged::default()),
+        overthinking: Some(Overthinking::default()),
         ..PhaseRouterConfig::with_marker_ids([START], [151_668], [151_643, 151_645])
     }
 }
@@ -198,7 +201,7 @@ impl Stream {
                 let token = StepToken::new(key, rng.u32(0..START));
                 let signal = EntropySignal {
                     token_entropy: rng.f32() * 4.0,
-                    eat: rng.f32(),
+                    end_mass: rng.f32(),
                 };
                 let sampled =
                     setting.one_sample_in > 0 && (at / keys.len() + at).is_multiple_of(passes);
@@ -267,8 +270,8 @@ fn each_thread<S: Share + 'static>(
         .collect()
 }
 
-fn is_answered(event: Option<PhaseEvent>) -> u64 {
-    u64::from(black_box(event).is_some_and(|event| event != PhaseEvent::HandleDriven))
+fn is_answered(event: Result<PhaseEvent, NotFed>) -> u64 {
+    u64::from(black_box(event).is_ok())
 }
 
 fn settle(fed: usize, answered: u64) -> u64 {
@@ -278,12 +281,12 @@ fn settle(fed: usize, answered: u64) -> u64 {
 
 /// What takes tokens by key.
 trait Phases: Send {
-    fn take(&self, token: &StepToken) -> Option<PhaseEvent>;
+    fn take(&self, token: &StepToken) -> Result<PhaseEvent, NotFed>;
     fn replace(&self, key: RequestKey);
 }
 
 impl Phases for Arc<ReferencePhases> {
-    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
+    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Result<PhaseEvent, NotFed> {
         self.on_token(*key, *token, sample.as_ref())
     }
 
@@ -296,13 +299,14 @@ impl Phases for Arc<ReferencePhases> {
 }
 
 impl<M: PhaseMap> Phases for Arc<PhaseRouter<M>> {
-    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
+    fn take(&self, StepToken { key, token, sample }: &StepToken) -> Result<PhaseEvent, NotFed> {
         self.on_token(*key, *token, sample.as_ref())
     }
 
     fn replace(&self, key: RequestKey) {
         self.reap(key);
-        self.register_in(key, StartPhase::ThinkDecode);
+        // Another thread may feed the same request: then there are two who replace it.
+        let _ = self.register_with(key, StartPhase::ThinkDecode);
     }
 }
 
@@ -328,7 +332,8 @@ impl<P: Phases> Share for Tokens<P> {
 fn tracking<M: PhaseMap>(map: M, setting: &Setting) -> Arc<PhaseRouter<M>> {
     let router = PhaseRouter::with_map(config(), map).expect("a valid configuration");
     for key in keys(setting) {
-        assert!(router.register_in(key, StartPhase::ThinkDecode));
+        let begun = router.register_with(key, StartPhase::ThinkDecode);
+        assert!(begun.is_ok(), "a fresh key");
     }
     Arc::new(router)
 }
@@ -360,7 +365,7 @@ impl OnMap for ByKey<'_> {
 struct Counting<P>(P);
 
 impl<P: Phases> Phases for Counting<P> {
-    fn take(&self, token: &StepToken) -> Option<PhaseEvent> {
+    fn take(&self, token: &StepToken) -> Result<PhaseEvent, NotFed> {
         static TOKENS: AtomicU64 = AtomicU64::new(0);
         TOKENS.fetch_add(1, Ordering::Relaxed);
         self.0.take(token)
@@ -390,7 +395,7 @@ impl OnMap for ByStep<'_> {
 struct Steps<M> {
     router: Arc<PhaseRouter<M>>,
     stream: Stream,
-    events: Vec<Option<PhaseEvent>>,
+    events: Vec<Result<PhaseEvent, NotFed>>,
 }
 
 impl<M: PhaseMap> Share for Steps<M> {
@@ -423,9 +428,8 @@ impl OnMap for ByHandle<'_> {
             let own = share(&keys, thread, threads);
             thread += 1;
             let track = |key| {
-                router
-                    .track_in(key, StartPhase::ThinkDecode)
-                    .expect("a fresh key")
+                let tracked = router.track_with(key, StartPhase::ThinkDecode);
+                tracked.expect("a fresh key").0
             };
             Handles {
                 handles: own.into_iter().map(track).collect(),

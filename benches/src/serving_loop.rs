@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use call_home::{CallHomeOptions, CallHomeServer, StreamReader};
-use phase_state::{PhaseEvent, RequestHandle};
+use phase_state::{NotFed, PhaseEvent, RequestHandle};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -286,7 +286,7 @@ impl Gateway {
         let keys: Vec<u64> = (0..self.options.in_flight as u64)
             .map(|at| u64::MAX - at)
             .collect();
-        let count = |event: Option<PhaseEvent>| u32::from(event == Some(PhaseEvent::Unchanged));
+        let count = |event| u32::from(event == Ok(PhaseEvent::Unchanged));
         let mut answered = 0;
 
         assert!(keys.iter().all(|key| phases.register(*key)), "fresh keys");
@@ -295,7 +295,10 @@ impl Gateway {
             answered += count(phases.on_token(*key, 1_000, None));
         }
         let by_key = start.elapsed() / TOKENS;
-        assert!(keys.iter().all(|key| phases.reap(*key)), "tracked keys");
+        assert!(
+            keys.iter().all(|key| phases.reap(*key).is_some()),
+            "tracked keys"
+        );
 
         let mut handles: Vec<_> = keys.iter().flat_map(|key| phases.track(*key)).collect();
         let start = Instant::now();
@@ -325,7 +328,7 @@ impl<'a> Phase<'a> {
         fresh.then_some(Self::Key(gateway, number)).ok_or(())
     }
 
-    fn on_token(&mut self, Fed { token, sample, .. }: &Fed) -> Option<PhaseEvent> {
+    fn on_token(&mut self, Fed { token, sample, .. }: &Fed) -> Result<PhaseEvent, NotFed> {
         match self {
             Self::Key(gateway, number) => {
                 let phases = &gateway.front.phases;
@@ -361,7 +364,7 @@ impl Answer {
             self.gaps.push(u64::try_from(gap).unwrap_or(u64::MAX));
             self.last = now;
             if let Some(fed) = self.follower.take(piece)
-                && phase.on_token(&fed) != Some(fed.event)
+                && phase.on_token(&fed) != Ok(fed.event)
             {
                 self.follower.lost += 1;
             }

@@ -5,8 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use phase_state::{
-    BudgetForceReason, EntropySignal, PhaseEvent, PhaseRouterConfig, RequestKey, ThinkPhase,
+    BudgetForceReason, EntropySignal, Injection, NotFed, PhaseEvent, PhaseRouterConfig, RequestKey,
+    ThinkPhase,
 };
+
+/// The design's own thresholds.
+const MAX_VARIANCE: f32 = 0.001;
+const MIN_INDEX: f32 = 3.0;
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
 
@@ -28,8 +33,8 @@ struct Request {
 
 const THINKING: ThinkPhase = ThinkPhase::ThinkDecode {
     tokens_so_far: 0,
-    eat_ema: 0.5,
-    eat_ema_sq: 0.25,
+    end_mass_ema: 0.5,
+    end_mass_sq_ema: 0.25,
     rpdi_local: 0.0,
     rpdi_global: 0.0,
     force_in_progress: false,
@@ -39,12 +44,13 @@ impl ReferencePhases {
     /// No requests, with markers of one token each.
     #[must_use]
     pub fn new(config: PhaseRouterConfig) -> Self {
+        let format = config.formats.first().cloned().unwrap_or_default();
         let ids = |markers: &[Vec<u32>]| markers.iter().flatten().copied().collect();
         Self {
             requests: DashMap::new(),
-            starts: ids(&config.think_start_markers),
-            ends: ids(&config.think_end_markers),
-            eos: ids(&config.eos_markers),
+            starts: ids(&format.think_start),
+            ends: ids(&format.think_end),
+            eos: ids(&format.eos),
             config,
         }
     }
@@ -75,10 +81,10 @@ impl ReferencePhases {
         key: RequestKey,
         token: u32,
         sample: Option<&EntropySignal>,
-    ) -> Option<PhaseEvent> {
-        let mut request = self.requests.get_mut(&key)?;
+    ) -> Result<PhaseEvent, NotFed> {
+        let mut request = self.requests.get_mut(&key).ok_or(NotFed::NotTracked)?;
         request.last_tick = TICKS.fetch_add(1, Ordering::Relaxed);
-        Some(self.step(&mut request.phase, token, sample))
+        Ok(self.step(&mut request.phase, token, sample))
     }
 
     fn step(
@@ -110,7 +116,7 @@ impl ReferencePhases {
                 PhaseEvent::ExitThink { tokens_used }
             }
             ThinkPhase::ThinkDecode { .. } => self.think(phase, sample),
-            ThinkPhase::OutputDecode { .. } | ThinkPhase::Complete => PhaseEvent::Unchanged,
+            _ => PhaseEvent::Unchanged,
         }
     }
 
@@ -121,8 +127,8 @@ impl ReferencePhases {
     fn think(&self, phase: &mut ThinkPhase, sample: Option<&EntropySignal>) -> PhaseEvent {
         let ThinkPhase::ThinkDecode {
             tokens_so_far,
-            eat_ema,
-            eat_ema_sq,
+            end_mass_ema,
+            end_mass_sq_ema,
             rpdi_local,
             rpdi_global,
             force_in_progress,
@@ -135,19 +141,18 @@ impl ReferencePhases {
         let mut due = None;
         if let Some(sample) = sample {
             let alpha = self.config.ema_alpha;
-            *eat_ema = alpha * sample.eat + (1.0 - alpha) * *eat_ema;
-            *eat_ema_sq = alpha * sample.eat * sample.eat + (1.0 - alpha) * *eat_ema_sq;
+            *end_mass_ema = alpha * sample.end_mass + (1.0 - alpha) * *end_mass_ema;
+            *end_mass_sq_ema =
+                alpha * sample.end_mass * sample.end_mass + (1.0 - alpha) * *end_mass_sq_ema;
             let transition =
                 f32::from(sample.token_entropy > self.config.transition_entropy_threshold);
             *rpdi_local = alpha * transition + (1.0 - alpha) * *rpdi_local;
             *rpdi_global += (transition - *rpdi_global) / n as f32;
             if n > self.config.min_think_tokens {
-                let variance = (*eat_ema_sq - *eat_ema * *eat_ema).max(0.0);
-                if variance < self.config.eat_ema_variance_threshold {
+                let variance = (*end_mass_sq_ema - *end_mass_ema * *end_mass_ema).max(0.0);
+                if variance < MAX_VARIANCE {
                     due = Some(BudgetForceReason::Converged);
-                } else if *rpdi_global > 0.001
-                    && *rpdi_local / *rpdi_global > self.config.rpdi_threshold
-                {
+                } else if *rpdi_global > 0.001 && *rpdi_local / *rpdi_global > MIN_INDEX {
                     due = Some(BudgetForceReason::Overthinking);
                 }
             }
@@ -159,7 +164,7 @@ impl ReferencePhases {
             Some(reason) if !*force_in_progress => {
                 *force_in_progress = true;
                 PhaseEvent::ForceBudget {
-                    inject_token: self.ends[0],
+                    injection: Injection::default(),
                     reason,
                 }
             }

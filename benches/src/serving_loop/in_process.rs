@@ -26,7 +26,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::{Buf, Bytes, BytesMut};
 use call_home::wire::Frame;
-use phase_state::PhaseEvent;
+use phase_state::{NotFed, PhaseEvent};
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
@@ -120,7 +120,12 @@ trait House: Send + Sync + 'static {
     fn admit(&self, request: &Request, wire: &mut BytesMut) -> Self::Held;
 
     /// What there is to be said of a token.
-    fn on_token(&self, held: &mut Self::Held, request: &Request, fed: &Fed) -> Option<PhaseEvent>;
+    fn on_token(
+        &self,
+        held: &mut Self::Held,
+        request: &Request,
+        fed: &Fed,
+    ) -> Result<PhaseEvent, NotFed>;
 
     /// The way out.
     fn release(&self, held: Self::Held, request: &Request);
@@ -186,7 +191,7 @@ impl<H: House> Gateway<H> {
         let fed = of.follower.take(piece).expect("it comes in order");
         assert_eq!(
             self.house.on_token(&mut of.held, &of.request, &fed),
-            Some(fed.event),
+            Ok(fed.event),
             "a token was not answered as it should be"
         );
     }

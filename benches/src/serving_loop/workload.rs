@@ -175,7 +175,7 @@ impl Follower {
         }
         let sample = piece.has_remaining().then(|| EntropySignal {
             token_entropy: piece.get_f32(),
-            eat: piece.get_f32(),
+            end_mass: piece.get_f32(),
         });
         let event = self.request.event(sequence);
         Some(Fed {

@@ -1,4 +1,4 @@
-//! A continuous batch of 256 requests over 4 decode workers: prints what happens to requests, and tokens per second.
+//! A continuous batch of 256 requests over 4 decode workers: prints what happens to requests.
 //!
 //! ```console
 //! $ cargo run -p phase-state --example decode_loop --release
@@ -10,9 +10,9 @@ use std::error::Error;
 use std::thread;
 
 use phase_state::{
-    EntropySignal, PhaseEvent, PhaseRouter, PhaseRouterConfig, RequestKey, StartPhase, StepToken,
+    Converged, EntropySignal, PhaseEvent, PhaseRouter, PhaseRouterConfig, RequestKey, StartPhase,
+    StepToken,
 };
-use quanta::Clock;
 
 const WORKERS: u64 = 4;
 const BATCH: u64 = 256 / WORKERS;
@@ -24,11 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = PhaseRouterConfig {
         min_think_tokens: 64,
         max_think_tokens: 512,
+        converged: Some(Converged::default()),
         ..PhaseRouterConfig::with_marker_ids([151_667], [THINK_END], [EOS])
     };
     let router = PhaseRouter::new(config)?;
-    let clock = Clock::new();
-    let start = clock.now();
     let tallies: Vec<Tally> = thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
@@ -43,14 +42,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|worker| worker.join().expect("a worker does not panic"))
             .collect()
     });
-    let seconds = start.elapsed().as_secs_f64();
 
     let total = tallies.into_iter().fold(Tally::default(), Tally::plus);
     println!("requests        {:>12}", total.completed);
     println!("tokens          {:>12}", total.tokens);
+    println!("thought         {:>12}", total.thought);
     println!("left thinking   {:>12}", total.exited);
     println!("budgets forced  {:>12}", total.forced);
-    println!("tokens per second {:>10.0}", total.tokens as f64 / seconds);
     println!("still tracked   {:>12}", router.tracked_requests());
     Ok(())
 }
@@ -59,6 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Tally {
     tokens: u64,
     completed: u64,
+    thought: u64,
     exited: u64,
     forced: u64,
 }
@@ -68,6 +67,7 @@ impl Tally {
         Self {
             tokens: self.tokens + other.tokens,
             completed: self.completed + other.completed,
+            thought: self.thought + other.thought,
             exited: self.exited + other.exited,
             forced: self.forced + other.forced,
         }
@@ -95,7 +95,8 @@ fn decode(router: &PhaseRouter, worker: u64) -> Tally {
         {
             let key = RequestKey::from(worker * REQUESTS + number);
             // The chat template has put the start marker into the prompt.
-            router.register_in(key, StartPhase::ThinkDecode);
+            let begun = router.register_with(key, StartPhase::ThinkDecode);
+            assert!(begun.is_ok(), "a fresh key");
             batch.push(Sequence {
                 key,
                 left: 32 + noise.below(1_000),
@@ -117,18 +118,16 @@ fn decode(router: &PhaseRouter, worker: u64) -> Tally {
             let event = answered
                 .next()
                 .copied()
-                .flatten()
+                .expect("an answer for each token")
                 .expect("a request of the batch is tracked");
             match event {
-                PhaseEvent::ForceBudget {
-                    inject_token,
-                    reason,
-                } => {
+                PhaseEvent::ForceBudget { injection, reason } => {
                     tally.forced += 1;
                     show(tally.forced, || {
                         format!("request {}: forced, {reason}", sequence.key)
                     });
-                    sequence.inject = Some(inject_token);
+                    // One token, in this format.
+                    sequence.inject = router.injection(injection).first().copied();
                 }
                 PhaseEvent::ExitThink { tokens_used } => {
                     tally.exited += 1;
@@ -140,7 +139,8 @@ fn decode(router: &PhaseRouter, worker: u64) -> Tally {
                 }
                 PhaseEvent::Complete => {
                     tally.completed += 1;
-                    router.reap(sequence.key);
+                    let summary = router.reap(sequence.key).expect("tracked until now");
+                    tally.thought += u64::from(summary.think_tokens);
                     return false;
                 }
                 _ => {}
@@ -162,14 +162,14 @@ impl Sequence {
         let token = StepToken::new(self.key, token);
         // A host that gets the distribution of every fourth token only.
         if self.left.is_multiple_of(4) {
-            let eat = if self.left < 200 {
+            let end_mass = if self.left < 200 {
                 0.9
             } else {
                 noise.below(100) as f32 / 100.0
             };
             token.with_sample(EntropySignal {
                 token_entropy: noise.below(40) as f32 / 10.0,
-                eat,
+                end_mass,
             })
         } else {
             token

@@ -1,4 +1,4 @@
-//! When a request thinks, answers and ends, and when its thinking has been enough.
+//! What a router goes by: the formats of its requests, and when a thought has been enough.
 //!
 //! # Design
 //!
@@ -8,35 +8,24 @@
 //!
 //! # Why
 //!
-//! *Markers are compared across kinds.* An end marker that is also an end-of-sequence marker would
-//! do no harm to the machine, which never looks for both in one phase. It is refused all the same:
-//! a sequence of tokens that means one thing in one phase and another in the next is mostly a slip,
-//! and one rule is easier to keep than a table of pairs.
+//! *Both rules on samples are off unless configured.* What they see depends on what the engine measures, and with thresholds
+//! that fit no model they end nearly every thought.
 //!
 //! # Invariants
 //!
-//! In a config that validates, every marker can be completed: none is empty, and none begins with
-//! another. Those that lie *within* another are allowed, see
-//! [`think_start_markers`](PhaseRouterConfig::think_start_markers).
+//! A config that validates has a format at least, or none and then one without markers; and no rule that can never fire.
 
-use crate::{ConfigError, MarkerKind, ThresholdField};
+use crate::{ConfigError, Format, ThresholdField};
 
-/// When a request thinks, answers and ends, and when its thinking has been enough.
+/// What a router goes by: the formats of its requests, and when a thought has been enough.
 ///
 /// ```
-/// use phase_state::PhaseRouterConfig;
+/// use phase_state::{Converged, PhaseRouterConfig};
 ///
-/// // Any number of markers, of one token each.
-/// let config = PhaseRouterConfig::with_marker_ids([151_667], [151_668], [151_643, 151_645]);
-/// config.validate()?;
-///
-/// // Or of several: a literal.
 /// let config = PhaseRouterConfig {
-///     think_start_markers: vec![vec![27, 26865, 29]],
-///     think_end_markers: vec![vec![522, 26865, 29]],
-///     eos_markers: vec![vec![151_645]],
 ///     max_think_tokens: 8_192,
-///     ..PhaseRouterConfig::default()
+///     converged: Some(Converged::default()),
+///     ..PhaseRouterConfig::with_marker_ids([151_667], [151_668], [151_643, 151_645])
 /// };
 /// config.validate()?;
 /// # Ok::<(), phase_state::ConfigError>(())
@@ -51,6 +40,23 @@ use crate::{ConfigError, MarkerKind, ThresholdField};
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[must_use]
 pub struct PhaseRouterConfig {
+    /// The formats of requests; the first is the one of a request that names none. None by default: then all is output.
+    ///
+    /// Names must differ, where they are not empty.
+    pub formats: Vec<Format>,
+
+    /// The cap: at so many tokens a thought is ended by force. In tokens; 32,768 by default; 0 means no thinking.
+    ///
+    /// Counted over all thoughts of a request. With nothing left of it, the end is due with the start marker. A request may
+    /// have a smaller one of its own, see [`Registration::budget`](crate::Registration::budget).
+    pub max_think_tokens: u32,
+
+    /// The floor: neither of the two rules on samples is asked before more tokens than this, of one thought. In tokens, at
+    /// most the cap; 512 by default.
+    ///
+    /// Counted anew in each thought, for the averages begin anew as well, and look settled at first.
+    pub min_think_tokens: u32,
+
     /// Weight of a new sample in the three exponential moving averages: `ema = alpha * x +
     /// (1 - alpha) * ema`. No unit, above 0 and at most 1; 0.05 by default, about the last 20
     /// *samples*, however many tokens lie between them.
@@ -63,112 +69,130 @@ pub struct PhaseRouterConfig {
     /// Large Reasoning Language Models via Reasoning Path Deviation Monitoring".
     pub transition_entropy_threshold: f32,
 
-    /// A span is *overthinking* when the reasoning path deviation index, `rpdi_local /
-    /// rpdi_global`, is above this and `rpdi_global` above 0.001. A ratio, finite and not negative;
-    /// 3 by default.
-    ///
-    /// Source: the ratio of the local to the global frequency of transitions is that of
-    /// arXiv:2603.14251. Here `rpdi_local` is the moving average of the indicator (1 for a
-    /// transition, 0 for another token with a sample), and `rpdi_global` its running mean: `mean +=
-    /// (indicator - mean) / n` on the span's `n`th token, where that token has a sample. With a
-    /// sample on every token this is the mean over the span. With one on every `k`th token it comes
-    /// near the frequency among sampled tokens from below, slowly: after 512 tokens with `k = 4` it
-    /// is a quarter short of it, so that the index reads a third too high. Raise the threshold where
-    /// samples are rare.
-    pub rpdi_threshold: f32,
+    /// When a thought has made up its mind; never by default.
+    pub converged: Option<Converged>,
 
-    /// A span has *converged* when `max(0, eat_ema_sq - eat_ema^2)`, the variance of
-    /// [`EntropySignal::eat`](crate::EntropySignal::eat) under the moving average, is below this. In
-    /// squared probability mass, finite and not negative; 0.001 by default, a standard deviation of
-    /// 0.03. At 0 nothing converges.
-    ///
-    /// Source: the stopping rule of arXiv:2509.26522, "Entropy After `</Think>` for reasoning model
-    /// early exiting", a threshold on the variance under an exponential moving average. The signal
-    /// is another: the paper takes the entropy after an appended end marker, in nats, which costs a
-    /// forward pass; here it is the mass on the marker, which an engine has anyway. So the paper's
-    /// thresholds do not carry over.
-    pub eat_ema_variance_threshold: f32,
+    /// When a thought has lost its way; never by default.
+    pub overthinking: Option<Overthinking>,
+}
 
-    /// The floor: neither overthinking nor convergence is judged before more tokens than this, of
-    /// one span. In tokens, at most the cap; 512 by default.
-    ///
-    /// Counted anew in each span, for the averages begin anew as well, and look converged at first.
-    pub min_think_tokens: u32,
+/// A thought has converged when the mass on its end marker is high *and* stays where it is.
+///
+/// Sees [`EntropySignal::end_mass`](crate::EntropySignal::end_mass) alone, under the moving average: both its mean must be
+/// at least `min_mass`, and `max(0, mean of squares - mean^2)`, its variance, below `max_variance`. Either alone says
+/// nothing. In mid-thought the mass sits near 0, where it has no variance; and at a marker that the model only considers, it
+/// peaks. Where samples are rare, the average is of the last 20 samples all the same.
+///
+/// Source: the stopping rule of arXiv:2509.26522, "Entropy After `</Think>` for reasoning model early exiting", a threshold
+/// on the variance under an exponential moving average. The signal is another: the paper takes the entropy after an
+/// appended end marker, in nats, which costs a forward pass; here it is the mass on the marker, which an engine has anyway. So
+/// the paper's thresholds do not carry over, and the mean is ours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct Converged {
+    /// In squared probability mass, finite, above 0; 0.001 by default, a standard deviation of 0.03.
+    pub max_variance: f32,
+    /// A probability, from 0 to 1; 0.5 by default. At 0 a thought that never thinks of its end has converged.
+    pub min_mass: f32,
+}
 
-    /// The cap: at so many tokens a span is ended by force. In tokens; 32,768 by default.
-    ///
-    /// Counted over all spans of a request: with the budget used up, a further span is ended at its
-    /// first token.
-    pub max_think_tokens: u32,
+impl Default for Converged {
+    fn default() -> Self {
+        Self {
+            max_variance: 0.001,
+            min_mass: 0.5,
+        }
+    }
+}
 
-    /// Token sequences that start a thinking span. None by default.
-    ///
-    /// In all three lists: a marker has one token or several, is found wherever it comes up, and
-    /// shares no token with the marker found before it. The marker that ends first counts; of two
-    /// that end on the same token, the longer. So one that lies within another (neither at its
-    /// beginning, which is refused, nor at its end) hides it in phases that look for both. *Prefill*
-    /// looks for start and end-of-sequence markers, *think* for end markers alone, *output* for
-    /// end-of-sequence markers and, with [`reentry`](Self::reentry), for start markers.
-    ///
-    /// Up to four different first tokens in a phase are compared directly; more cost a search in a
-    /// small tree on each token.
-    pub think_start_markers: Vec<Vec<u32>>,
+/// A thought has lost its way when it turns around much more often of late than over its length.
+///
+/// Sees which tokens with a sample are transitions, by
+/// [`transition_entropy_threshold`](PhaseRouterConfig::transition_entropy_threshold). `rpdi_local` is the moving average of that
+/// indicator, and `rpdi_global` its running mean: `mean += (indicator - mean) / n` on the thought's `n`th token, where that
+/// token has a sample. Both of these must hold:
+///
+/// - `rpdi_local / rpdi_global`, the reasoning path deviation index, is above `min_index`;
+/// - `rpdi_local` is above `1 - (1 - alpha)^(min_transitions - 1)`, which no fewer than `min_transitions` tokens bring about, one
+///   right after the other. Where transitions are rare the index alone is above any threshold after a single one.
+///
+/// With a sample on every token the running mean is the mean over the thought. With one on every `k`th token it comes near the
+/// frequency among sampled tokens from below, slowly: after 512 tokens with `k = 4` it is a quarter short of it, so that
+/// the index reads a third too high. Raise `min_index` where samples are rare.
+///
+/// Source: the ratio of the local to the global frequency of transitions is that of arXiv:2603.14251; the least number is
+/// ours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct Overthinking {
+    /// A ratio, finite and not negative; 3 by default.
+    pub min_index: f32,
+    /// At least 1; 5 by default. As many as the moving average can tell from all: for an alpha of 0.05 that is 135.
+    pub min_transitions: u32,
+}
 
-    /// Token sequences that end a thinking span; the first of them is the one to inject. None by
-    /// default, which goes with no start marker only.
-    ///
-    /// Without any, a request that is registered in the thinking phase stays in it, and nothing is
-    /// forced on it: there would be nothing to inject.
-    pub think_end_markers: Vec<Vec<u32>>,
+impl Default for Overthinking {
+    fn default() -> Self {
+        Self {
+            min_index: 3.0,
+            min_transitions: 5,
+        }
+    }
+}
 
-    /// Token sequences that complete a request, outside of thinking. None by default.
-    ///
-    /// Within a span they are tokens like any other. An engine that stops there reaps the request.
-    pub eos_markers: Vec<Vec<u32>>,
+impl Overthinking {
+    /// What is left of the moving average's reach above `min_transitions - 1` transitions in a row.
+    fn reach(self, alpha: f32) -> f32 {
+        let before = self.min_transitions.saturating_sub(1);
+        (1.0 - alpha).powi(i32::try_from(before).unwrap_or(i32::MAX))
+    }
 
-    /// Whether a start marker in the answer begins another span (think, answer, tool call, think
-    /// again). Off by default: then it is a token of the answer.
-    pub reentry: bool,
+    /// What `rpdi_local` has to be above.
+    pub(crate) fn least_local(self, alpha: f32) -> f32 {
+        1.0 - self.reach(alpha)
+    }
 }
 
 impl Default for PhaseRouterConfig {
     fn default() -> Self {
         Self {
+            formats: Vec::new(),
+            max_think_tokens: 32_768,
+            min_think_tokens: 512,
             ema_alpha: 0.05,
             transition_entropy_threshold: 2.5,
-            rpdi_threshold: 3.0,
-            eat_ema_variance_threshold: 0.001,
-            min_think_tokens: 512,
-            max_think_tokens: 32_768,
-            think_start_markers: Vec::new(),
-            think_end_markers: Vec::new(),
-            eos_markers: Vec::new(),
-            reentry: false,
+            converged: None,
+            overthinking: None,
+        }
+    }
+}
+
+/// The default, with one format.
+impl From<Format> for PhaseRouterConfig {
+    fn from(format: Format) -> Self {
+        Self {
+            formats: vec![format],
+            ..Self::default()
         }
     }
 }
 
 impl PhaseRouterConfig {
-    /// Tokens that all markers together may have: a place in a marker takes 12 bits of a request's state.
-    pub const MAX_MARKER_TOKENS: usize = 4_095;
+    /// As many formats as there are numbers for.
+    pub const MAX_FORMATS: usize = 1 << 10;
 
-    /// The default, with markers of one token each.
+    /// The default, with one format of markers of one token each: [`Format::with_marker_ids`].
     pub fn with_marker_ids(
         starts: impl IntoIterator<Item = u32>,
         ends: impl IntoIterator<Item = u32>,
         eos: impl IntoIterator<Item = u32>,
     ) -> Self {
-        Self {
-            think_start_markers: starts.into_iter().map(|id| vec![id]).collect(),
-            think_end_markers: ends.into_iter().map(|id| vec![id]).collect(),
-            eos_markers: eos.into_iter().map(|id| vec![id]).collect(),
-            ..Self::default()
-        }
+        Format::with_marker_ids(starts, ends, eos).into()
     }
 
     /// Whether requests can be driven by this config.
-    ///
-    /// Sorts the markers: `O(n log n)` comparisons, one allocation.
     ///
     /// # Errors
     ///
@@ -179,76 +203,50 @@ impl PhaseRouterConfig {
         if !(value > 0.0 && value <= 1.0) {
             return Err(ConfigError::Alpha { value });
         }
+        let converged = self.converged.unwrap_or_default();
+        let overthinking = self.overthinking.unwrap_or_default();
         for (field, value) in [
             (
                 ThresholdField::TransitionEntropy,
                 self.transition_entropy_threshold,
             ),
-            (ThresholdField::Rpdi, self.rpdi_threshold),
-            (
-                ThresholdField::EatEmaVariance,
-                self.eat_ema_variance_threshold,
-            ),
+            (ThresholdField::MaxVariance, converged.max_variance),
+            (ThresholdField::MinMass, converged.min_mass),
+            (ThresholdField::MinIndex, overthinking.min_index),
         ] {
-            if !value.is_finite() || value < 0.0 {
+            if !field.accepts(value) {
                 return Err(ConfigError::Threshold { field, value });
             }
+        }
+        // A thousandth: below that an average of floats comes up to its limit.
+        if let Some(rule) = self.overthinking
+            && (rule.min_transitions == 0 || rule.reach(self.ema_alpha) < 0.001)
+        {
+            return Err(ConfigError::Transitions {
+                min_transitions: rule.min_transitions,
+                ema_alpha: self.ema_alpha,
+            });
         }
         let (min, max) = (self.min_think_tokens, self.max_think_tokens);
         if min > max {
             return Err(ConfigError::MinAboveMax { min, max });
         }
-        self.validate_markers()
-    }
-
-    fn validate_markers(&self) -> Result<(), ConfigError> {
-        let mut markers: Vec<(&[u32], MarkerKind, usize)> = [
-            MarkerKind::ThinkStart,
-            MarkerKind::ThinkEnd,
-            MarkerKind::Eos,
-        ]
-        .into_iter()
-        .flat_map(|kind| {
-            let markers = self.markers(kind).iter().enumerate();
-            markers.map(move |(index, marker)| (&marker[..], kind, index))
-        })
-        .collect();
-        if let Some(&(_, kind, index)) = markers.iter().find(|(marker, ..)| marker.is_empty()) {
-            return Err(ConfigError::EmptyMarker { kind, index });
+        if self.formats.len() > Self::MAX_FORMATS {
+            return Err(ConfigError::TooManyFormats {
+                formats: self.formats.len(),
+            });
         }
-        let start_markers = self.think_start_markers.len();
-        if start_markers > 0 && self.think_end_markers.is_empty() {
-            return Err(ConfigError::NoEndMarker { start_markers });
-        }
-        let total = markers.iter().map(|(marker, ..)| marker.len()).sum();
-        if total > Self::MAX_MARKER_TOKENS {
-            return Err(ConfigError::TooManyMarkerTokens { total });
-        }
-        // All that begin with a marker sort right behind it: neighbours are enough.
-        markers.sort_unstable();
-        for pair in markers.windows(2) {
-            let [(marker, kind, index), (other, other_kind, other_index)] = *pair else {
-                continue;
-            };
-            if other.starts_with(marker) {
-                return Err(ConfigError::PrefixOfAnother {
-                    kind,
-                    index,
-                    marker: marker.iter().copied().take(16).collect(),
-                    other_kind,
-                    other_index,
+        for (index, format) in self.formats.iter().enumerate() {
+            let taken = self.formats[..index]
+                .iter()
+                .any(|other| other.name == format.name);
+            if taken && !format.name.is_empty() {
+                return Err(ConfigError::FormatNamedTwice {
+                    name: format.name.clone(),
                 });
             }
+            format.validate()?;
         }
         Ok(())
-    }
-
-    /// The markers of one kind.
-    pub(crate) fn markers(&self, kind: MarkerKind) -> &[Vec<u32>] {
-        match kind {
-            MarkerKind::ThinkStart => &self.think_start_markers,
-            MarkerKind::ThinkEnd => &self.think_end_markers,
-            MarkerKind::Eos => &self.eos_markers,
-        }
     }
 }

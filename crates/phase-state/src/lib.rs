@@ -8,7 +8,7 @@
 //! # Design
 //!
 //! - The state machine is a pure function of a state, the rules and a token, in a file of its own.
-//! - A cell keeps one request's state in one cache line, so that most tokens are one atomic operation.
+//! - A cell keeps one request's state, what most tokens need of it in one cache line, so that they are one atomic operation.
 //! - The router finds cells by key, in a map that is a type parameter; a handle has its cell in hand.
 //!
 //! # Why
@@ -25,16 +25,26 @@
 
 mod cell;
 mod config;
+mod counts;
 mod error;
+mod format;
 mod handle;
 mod key;
 mod machine;
 mod map;
 mod marker;
 mod occupancy;
+mod patience;
 mod phase;
+mod presets;
+mod registration;
 mod router;
+mod rules;
+mod saved;
+mod summary;
 mod telemetry;
+#[cfg(feature = "text")]
+pub mod text;
 mod word;
 
 #[cfg(feature = "dashmap")]
@@ -46,15 +56,24 @@ pub use crate::map::RwLockPhases;
 #[cfg(feature = "scc")]
 pub use crate::map::SccPhases;
 pub use crate::{
-    config::PhaseRouterConfig,
-    error::{ConfigError, MarkerKind, ParsePhaseKindError, ThresholdField, TrackError},
+    config::{Converged, Overthinking, PhaseRouterConfig},
+    error::{ConfigError, MarkerKind, NotFed, ParsePhaseKindError, ThresholdField, TrackError},
+    format::{Format, Spans},
     handle::RequestHandle,
     key::RequestKey,
     map::{DefaultPhaseMap, PhaseEntry, PhaseMap, PhaseSession, StateMapSession},
     occupancy::{Occupancy, ShardLoads},
-    phase::{BudgetForceReason, EntropySignal, PhaseEvent, PhaseKind, StartPhase, ThinkPhase},
-    router::{PhaseRouter, StepToken},
+    phase::{
+        BudgetForceReason, EntropySignal, FormatId, Injection, PhaseEvent, PhaseKind, StartPhase,
+        ThinkPhase,
+    },
+    registration::Registration,
+    router::{PhaseCounts, PhaseRouter, StepToken},
+    saved::RequestState,
+    summary::{Forced, Summary},
 };
+/// What [`PhaseRouter::shrink`] did.
+pub use state_map::Shrink;
 
 /// So that the oracle, which integration tests share, names this crate the same way in unit tests.
 #[cfg(test)]

@@ -2,21 +2,23 @@
 //!
 //! # Design
 //!
-//! [`Rules`] is a config made ready, one for all requests; [`State`] is all that is kept of one
-//! request, 28 bytes; [`step_mut`] takes the one over a token by the other. It reads no clock, keeps
-//! nothing, allocates nothing and cannot fail.
+//! [`Rules`] is a format made ready; [`State`] is all that is kept of one request; [`step_mut`] takes the one over a token by
+//! the other. It reads no clock, keeps nothing, allocates nothing and cannot fail.
 //!
-//! | phase | looks for | otherwise |
+//! | phase | on a marker | otherwise |
 //! |---|---|---|
-//! | prefill | start → think, end of sequence → complete | output, once no marker can be under way |
+//! | prefill | start → think, tool start → tool call, end of sequence → complete | output, once no marker can be under way and the token is not skipped |
 //! | think | end → output | counts, averages, and may force the end |
-//! | output | end of sequence → complete; with re-entry: start → think | stays |
+//! | output | tool start → tool call, end of sequence → complete; by [`Spans`](crate::Spans) start → think | stays |
+//! | tool call | tool end → output, end of sequence → complete | stays |
 //! | complete | nothing | stays |
 //!
 //! # Why
 //!
 //! - *A marker under way keeps prefill open*, so that `[1, 1, 2]` is found in `1, 1, 1, 2` there as
 //!   anywhere else. With markers of one token it is over with the first token.
+//! - *A marker under way keeps a forced end waiting*, for as many tokens as it is long: whoever injects the marker that
+//!   the model has begun shows it twice.
 //! - *In place.* Taking the state by value and giving it back costs twice as much as what the
 //!   function does; [`step`] is there to be reasoned about and to be tested with.
 //! - *A marker means the same in every phase that looks for it*, so crossing over is one function,
@@ -25,91 +27,19 @@
 //!
 //! # Invariants
 //!
-//! - `node` belongs to the matcher of `kind`, and is the root whenever `kind` changes.
-//! - Outside of thinking `forced` is off, `tokens` is 0 and the averages are as they begin; so
-//!   equal requests are equal states.
-//! - No float is ever a NaN.
+//! 1. `node` belongs to the matcher of `kind` ([`Rules::matcher`]), and is the root whenever `kind` changes.
+//! 2. Outside of thinking `forced` is off and the averages are as they begin; so equal requests are equal states.
+//! 3. No float is ever a NaN.
 
+use crate::marker::{Matcher, ROOT};
+use crate::rules::Rules;
 use crate::{
-    BudgetForceReason, ConfigError, EntropySignal, MarkerKind, PhaseEvent, PhaseKind,
-    PhaseRouterConfig, StartPhase, ThinkPhase,
-    marker::{Matcher, ROOT},
+    BudgetForceReason, EntropySignal, Forced, MarkerKind, PhaseEvent, PhaseKind, StartPhase,
+    Summary, ThinkPhase,
 };
 
 /// Below this frequency of transitions their ratio says nothing.
 const LEAST_RPDI_GLOBAL: f32 = 0.001;
-
-/// A config made ready.
-#[derive(Debug)]
-pub(crate) struct Rules {
-    alpha: f32,
-    /// `1 - alpha`.
-    keep: f32,
-    transition_entropy: f32,
-    rpdi: f32,
-    variance: f32,
-    min: u32,
-    max: u32,
-    /// What to inject; with none nothing is forced.
-    inject: Option<u32>,
-    prefill: Matcher,
-    think: Matcher,
-    output: Matcher,
-}
-
-impl Rules {
-    /// The rules of a config, which it validates.
-    pub(crate) fn new(config: &PhaseRouterConfig) -> Result<Self, ConfigError> {
-        use MarkerKind::{Eos, ThinkEnd, ThinkStart};
-
-        config.validate()?;
-        let matcher = |kinds: &[MarkerKind]| {
-            Matcher::new(kinds.iter().flat_map(|&kind| {
-                let markers = config.markers(kind).iter();
-                markers.map(move |marker| (kind, &marker[..]))
-            }))
-        };
-        let output: &[_] = if config.reentry {
-            &[Eos, ThinkStart]
-        } else {
-            &[Eos]
-        };
-        Ok(Self {
-            alpha: config.ema_alpha,
-            keep: 1.0 - config.ema_alpha,
-            transition_entropy: config.transition_entropy_threshold,
-            rpdi: config.rpdi_threshold,
-            variance: config.eat_ema_variance_threshold,
-            min: config.min_think_tokens,
-            max: config.max_think_tokens,
-            inject: config.think_end_markers.first().map(|marker| marker[0]),
-            prefill: matcher(&[ThinkStart, Eos]),
-            think: matcher(&[ThinkEnd]),
-            output: matcher(output),
-        })
-    }
-}
-
-impl Rules {
-    /// Whether `token` does no more to a thinking request, with no marker under way, than to add one to `tokens`, to take
-    /// its sample in, and to bring up what is due.
-    #[inline]
-    pub(crate) fn thinks_on(&self, token: u32) -> bool {
-        self.think.is_plain(ROOT, token)
-    }
-
-    /// Whether `token` does nothing to an answering request, with no marker under way.
-    #[inline]
-    pub(crate) fn answers_on(&self, token: u32) -> bool {
-        self.output.is_plain(ROOT, token)
-    }
-
-    /// Whether so many tokens of thinking, in all spans, are too many.
-    #[inline]
-    pub(crate) fn is_spent(&self, think_tokens: u32) -> bool {
-        think_tokens >= self.max
-    }
-}
 
 /// All that is kept of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,44 +49,72 @@ pub(crate) struct State {
     pub(crate) forced: bool,
     /// How far a marker has come.
     pub(crate) node: u16,
-    /// Tokens of this span.
+    /// Tokens of this phase.
     pub(crate) tokens: u32,
-    /// Tokens of the spans before it.
-    pub(crate) earlier: u32,
+    pub(crate) tally: Tally,
     pub(crate) averages: Averages,
+}
+
+/// What changes with the phase, and not with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Tokens of thinking that all spans together may have.
+    pub(crate) budget: u32,
+    /// Tokens of the thoughts before this phase.
+    pub(crate) think: u32,
+    /// Tokens of the tool calls before it.
+    pub(crate) tool: u32,
+    /// All other tokens before it.
+    pub(crate) output: u32,
+    /// Thoughts that have begun.
+    pub(crate) spans: u16,
+    /// Tool calls that have begun.
+    pub(crate) tool_spans: u16,
+    /// Why the last forced thought was, and the token with which it was.
+    pub(crate) forced: Option<Forced>,
 }
 
 /// What the samples of a span come to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Averages {
-    pub(crate) eat_ema: f32,
-    pub(crate) eat_ema_sq: f32,
+    pub(crate) mass_ema: f32,
+    pub(crate) mass_sq_ema: f32,
     pub(crate) rpdi_local: f32,
     pub(crate) rpdi_global: f32,
 }
 
 impl State {
-    /// A request that has seen no token.
-    pub(crate) const fn start(start: StartPhase) -> Self {
-        Self::entered(
-            match start {
-                StartPhase::Prefill => PhaseKind::Prefill,
-                StartPhase::ThinkDecode => PhaseKind::ThinkDecode,
-            },
-            0,
-        )
-    }
-
-    /// A request that has just entered a phase, after `earlier` tokens of thinking.
-    const fn entered(kind: PhaseKind, earlier: u32) -> Self {
-        Self {
-            kind,
+    /// A request that has seen no token, and what is due at once.
+    pub(crate) fn start(
+        rules: &Rules,
+        start: StartPhase,
+        budget: Option<u32>,
+    ) -> (Self, PhaseEvent) {
+        let mut state = Self {
+            kind: PhaseKind::Prefill,
             forced: false,
             node: ROOT,
             tokens: 0,
-            earlier,
+            tally: Tally {
+                budget: rules.max.min(budget.unwrap_or(u32::MAX)),
+                think: 0,
+                tool: 0,
+                output: 0,
+                spans: 0,
+                tool_spans: 0,
+                forced: None,
+            },
             averages: Averages::START,
-        }
+        };
+        let event = match start {
+            StartPhase::Prefill => PhaseEvent::Unchanged,
+            StartPhase::ThinkDecode => match state.enter_think(rules) {
+                // Nothing that the caller does not know.
+                PhaseEvent::EnterThink => PhaseEvent::Unchanged,
+                due => due,
+            },
+        };
+        (state, event)
     }
 
     /// The picture of it for readers.
@@ -165,29 +123,155 @@ impl State {
             PhaseKind::Prefill => ThinkPhase::Prefill,
             PhaseKind::ThinkDecode => ThinkPhase::ThinkDecode {
                 tokens_so_far: self.tokens,
-                eat_ema: self.averages.eat_ema,
-                eat_ema_sq: self.averages.eat_ema_sq,
+                end_mass_ema: self.averages.mass_ema,
+                end_mass_sq_ema: self.averages.mass_sq_ema,
                 rpdi_local: self.averages.rpdi_local,
                 rpdi_global: self.averages.rpdi_global,
                 force_in_progress: self.forced,
             },
             PhaseKind::OutputDecode => ThinkPhase::OutputDecode {
-                think_tokens_used: self.earlier,
+                think_tokens_used: self.tally.think,
+            },
+            PhaseKind::ToolCall => ThinkPhase::ToolCall {
+                tokens_so_far: self.tokens,
             },
             PhaseKind::Complete => ThinkPhase::Complete,
         }
     }
 
-    /// Tokens of all spans, this one included.
-    const fn think_tokens(&self) -> u32 {
-        self.earlier.saturating_add(self.tokens)
+    /// What it has come to.
+    pub(crate) fn summary(&self) -> Summary {
+        let closed = self.closed();
+        Summary {
+            phase: self.kind,
+            think_tokens: closed.think,
+            think_spans: closed.spans,
+            tool_tokens: closed.tool,
+            tool_spans: closed.tool_spans,
+            output_tokens: closed.output,
+            forced: closed.forced,
+        }
+    }
+
+    /// The tally with the tokens of this phase.
+    fn closed(&self) -> Tally {
+        let mut tally = self.tally;
+        let of_this = match self.kind {
+            PhaseKind::ThinkDecode => &mut tally.think,
+            PhaseKind::ToolCall => &mut tally.tool,
+            PhaseKind::Prefill | PhaseKind::OutputDecode | PhaseKind::Complete => &mut tally.output,
+        };
+        *of_this = of_this.saturating_add(self.tokens);
+        tally
+    }
+
+    /// Tokens of thinking in all spans, this one included.
+    fn think_tokens(&self) -> u32 {
+        self.closed().think
+    }
+
+    /// What is left of the budget.
+    pub(crate) fn remaining(&self) -> u32 {
+        self.tally.budget.saturating_sub(self.think_tokens())
+    }
+
+    /// At so many tokens of this phase a token that only counts needs a look.
+    pub(crate) fn look_at(&self, rules: &Rules) -> u32 {
+        if self.kind == PhaseKind::ThinkDecode && !self.forced && rules.can_force() {
+            self.tally.budget.saturating_sub(self.tally.think)
+        } else {
+            u32::MAX
+        }
+    }
+
+    /// Changes the budget, and says what is due by that.
+    pub(crate) fn set_budget(&mut self, rules: &Rules, budget: u32) -> PhaseEvent {
+        self.tally.budget = rules.max.min(budget);
+        self.due(rules)
+    }
+
+    /// Goes back to an earlier state, with the budget of now, and says what is due by that.
+    pub(crate) fn roll_back(&mut self, rules: &Rules, before: Self) -> PhaseEvent {
+        let budget = self.tally.budget;
+        *self = before;
+        self.set_budget(rules, budget)
+    }
+
+    /// Ends the thought by force if the budget is used up. Not while an end marker is under way, as long as that may
+    /// take.
+    pub(crate) fn due(&mut self, rules: &Rules) -> PhaseEvent {
+        if self.kind != PhaseKind::ThinkDecode || self.forced {
+            return PhaseEvent::Unchanged;
+        }
+        let (used, budget) = (self.think_tokens(), self.tally.budget);
+        if used < budget || rules.awaits(self.node, used - budget) {
+            return PhaseEvent::Unchanged;
+        }
+        self.force(rules, BudgetForceReason::HardCap)
+    }
+
+    fn enter_think(&mut self, rules: &Rules) -> PhaseEvent {
+        self.kind = PhaseKind::ThinkDecode;
+        self.tally.spans = self.tally.spans.saturating_add(1);
+        match self.due(rules) {
+            PhaseEvent::Unchanged => PhaseEvent::EnterThink,
+            due => due,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cross(&mut self, rules: &Rules, marker: MarkerKind) -> PhaseEvent {
+        let tokens_used = self.tokens;
+        self.tally = self.closed();
+        self.tokens = 0;
+        self.node = ROOT;
+        self.forced = false;
+        self.averages = Averages::START;
+        let (kind, event) = match marker {
+            MarkerKind::ThinkStart => return self.enter_think(rules),
+            MarkerKind::ThinkEnd => {
+                let event = PhaseEvent::ExitThink { tokens_used };
+                (PhaseKind::OutputDecode, event)
+            }
+            MarkerKind::ToolStart => {
+                self.tally.tool_spans = self.tally.tool_spans.saturating_add(1);
+                (PhaseKind::ToolCall, PhaseEvent::EnterTool)
+            }
+            MarkerKind::ToolEnd => {
+                let event = PhaseEvent::ExitTool { tokens_used };
+                (PhaseKind::OutputDecode, event)
+            }
+            MarkerKind::Eos => (PhaseKind::Complete, PhaseEvent::Complete),
+        };
+        self.kind = kind;
+        event
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn force(&mut self, rules: &Rules, reason: BudgetForceReason) -> PhaseEvent {
+        if !rules.can_force() {
+            return PhaseEvent::Unchanged;
+        }
+        let closed = self.closed();
+        let at_token = closed.think.saturating_add(closed.tool);
+        self.forced = true;
+        self.tally.forced = Some(Forced {
+            reason,
+            at_token: at_token.saturating_add(closed.output),
+        });
+        PhaseEvent::ForceBudget {
+            injection: rules.injection(self.node),
+            reason,
+        }
     }
 }
 
 impl Averages {
-    const START: Self = Self {
-        eat_ema: 0.5,
-        eat_ema_sq: 0.25,
+    pub(crate) const START: Self = Self {
+        mass_ema: 0.5,
+        mass_sq_ema: 0.25,
         rpdi_local: 0.0,
         rpdi_global: 0.0,
     };
@@ -198,18 +282,12 @@ impl Averages {
         let ema = |x: f32, ema: f32| rules.alpha * x + rules.keep * ema;
         let transition = f32::from(sample.token_entropy > rules.transition_entropy);
         Self {
-            eat_ema: ema(sample.eat, self.eat_ema),
-            eat_ema_sq: ema(sample.eat * sample.eat, self.eat_ema_sq),
+            mass_ema: ema(sample.end_mass, self.mass_ema),
+            mass_sq_ema: ema(sample.end_mass * sample.end_mass, self.mass_sq_ema),
             rpdi_local: ema(transition, self.rpdi_local),
             // Beyond 2^24 tokens the divisor is off, by less than one part in ten million.
             rpdi_global: self.rpdi_global + (transition - self.rpdi_global) / n as f32,
         }
-    }
-
-    /// Whether they say anything after `n` tokens: for who need not know what. Past the floor only.
-    #[inline]
-    pub(crate) fn is_due(self, rules: &Rules, n: u32) -> bool {
-        self.judge(rules, n).is_some()
     }
 
     /// What they say after `n` tokens, if that is past the floor.
@@ -218,13 +296,30 @@ impl Averages {
         if n <= rules.min {
             return None;
         }
-        let variance = (self.eat_ema_sq - self.eat_ema * self.eat_ema).max(0.0);
-        if variance < rules.variance {
+        let variance = (self.mass_sq_ema - self.mass_ema * self.mass_ema).max(0.0);
+        if variance < rules.max_variance && self.mass_ema >= rules.min_mass {
             return Some(BudgetForceReason::Converged);
         }
-        let deviates =
-            self.rpdi_global > LEAST_RPDI_GLOBAL && self.rpdi_local / self.rpdi_global > rules.rpdi;
+        let deviates = self.rpdi_local > rules.least_local
+            && self.rpdi_global > LEAST_RPDI_GLOBAL
+            && self.rpdi_local / self.rpdi_global > rules.min_index;
         deviates.then_some(BudgetForceReason::Overthinking)
+    }
+}
+
+impl Rules {
+    /// What a phase looks for, after so many thoughts.
+    pub(crate) fn matcher(&self, kind: PhaseKind, spans: u16) -> Option<&Matcher> {
+        match kind {
+            PhaseKind::Prefill => Some(&self.prefill),
+            PhaseKind::ThinkDecode => Some(&self.think),
+            PhaseKind::OutputDecode if spans > 0 => {
+                Some(self.answer.as_ref().unwrap_or(&self.output))
+            }
+            PhaseKind::OutputDecode => Some(&self.output),
+            PhaseKind::ToolCall => Some(&self.tool),
+            PhaseKind::Complete => None,
+        }
     }
 }
 
@@ -244,105 +339,44 @@ pub(crate) fn step(
 ///
 /// A sample that is not finite is as none; whoever counts those asks
 /// [`EntropySignal::is_finite`].
-#[inline]
 pub(crate) fn step_mut(
     state: &mut State,
     rules: &Rules,
     token: u32,
     sample: Option<&EntropySignal>,
 ) -> PhaseEvent {
-    match state.kind {
-        PhaseKind::ThinkDecode => think(state, rules, token, sample),
-        PhaseKind::OutputDecode => output(state, rules, token),
-        PhaseKind::Prefill => prefill(state, rules, token),
-        PhaseKind::Complete => PhaseEvent::Unchanged,
-    }
-}
-
-#[cold]
-fn prefill(state: &mut State, rules: &Rules, token: u32) -> PhaseEvent {
-    let (node, marker) = rules.prefill.step(state.node, token);
-    state.node = node;
-    match marker {
-        Some(marker) => return cross(state, marker),
-        // The root means that no end of sequence is under way either: output looks for it from here.
-        None if node == ROOT => state.kind = PhaseKind::OutputDecode,
-        None => {}
-    }
-    PhaseEvent::Unchanged
-}
-
-#[inline]
-fn think(
-    state: &mut State,
-    rules: &Rules,
-    token: u32,
-    sample: Option<&EntropySignal>,
-) -> PhaseEvent {
+    let Some(matcher) = rules.matcher(state.kind, state.tally.spans) else {
+        return PhaseEvent::Unchanged;
+    };
     state.tokens = state.tokens.saturating_add(1);
-    let (node, marker) = rules.think.step(state.node, token);
+    let (node, marker) = matcher.step(state.node, token);
     state.node = node;
     if let Some(marker) = marker {
         // Whatever else is due has become pointless, and the averages end with the span.
-        return cross(state, marker);
+        return state.cross(rules, marker);
     }
-    let sample = sample.filter(|sample| sample.is_finite());
-    if let Some(sample) = sample {
-        state.averages = state.averages.with(rules, sample, state.tokens);
-    }
-    if state.forced {
-        return PhaseEvent::Unchanged;
-    }
-    if sample.is_some()
-        && let Some(reason) = state.averages.judge(rules, state.tokens)
-    {
-        return force(state, rules, reason);
-    }
-    if rules.is_spent(state.think_tokens()) {
-        return force(state, rules, BudgetForceReason::HardCap);
-    }
-    PhaseEvent::Unchanged
-}
-
-#[inline]
-fn output(state: &mut State, rules: &Rules, token: u32) -> PhaseEvent {
-    let (node, marker) = rules.output.step(state.node, token);
-    state.node = node;
-    match marker {
-        Some(marker) => cross(state, marker),
-        None => PhaseEvent::Unchanged,
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn cross(state: &mut State, marker: MarkerKind) -> PhaseEvent {
-    let (kind, event) = match marker {
-        MarkerKind::ThinkStart => (PhaseKind::ThinkDecode, PhaseEvent::EnterThink),
-        MarkerKind::ThinkEnd => {
-            let tokens_used = state.tokens;
-            (
-                PhaseKind::OutputDecode,
-                PhaseEvent::ExitThink { tokens_used },
-            )
+    match state.kind {
+        PhaseKind::ThinkDecode => think(state, rules, sample),
+        // The root means that nothing is under way that output looks for: it goes on from here.
+        PhaseKind::Prefill if node == ROOT && !rules.skipped.contains(&token) => {
+            state.kind = PhaseKind::OutputDecode;
+            PhaseEvent::Unchanged
         }
-        MarkerKind::Eos => (PhaseKind::Complete, PhaseEvent::Complete),
-    };
-    *state = State::entered(kind, state.think_tokens());
-    event
+        _ => PhaseEvent::Unchanged,
+    }
 }
 
-#[cold]
-#[inline(never)]
-fn force(state: &mut State, rules: &Rules, reason: BudgetForceReason) -> PhaseEvent {
-    let Some(inject_token) = rules.inject else {
-        return PhaseEvent::Unchanged;
-    };
-    state.forced = true;
-    PhaseEvent::ForceBudget {
-        inject_token,
-        reason,
+fn think(state: &mut State, rules: &Rules, sample: Option<&EntropySignal>) -> PhaseEvent {
+    if let Some(sample) = sample.filter(|sample| sample.is_finite()) {
+        state.averages = state.averages.with(rules, sample, state.tokens);
+        if state.node == ROOT
+            && !state.forced
+            && let Some(reason) = state.averages.judge(rules, state.tokens)
+        {
+            return state.force(rules, reason);
+        }
     }
+    state.due(rules)
 }
 
 #[cfg(test)]

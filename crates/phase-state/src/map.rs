@@ -13,7 +13,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use state_map::{DefaultMap, MapSession, Retire, StateMap};
+use state_map::{DefaultMap, MapSession, Retire, Shrink, StateMap};
 
 use crate::RequestKey;
 use crate::cell::PhaseCell;
@@ -64,6 +64,9 @@ pub trait PhaseMap: Send + Sync {
 
     /// How many requests each shard holds, where the map has shards.
     fn shard_loads(&self) -> Option<Vec<usize>>;
+
+    /// Gives back what a burst of requests has left behind, where the map can.
+    fn give_back(&self) -> Shrink;
 }
 
 /// A thread's access to a [`PhaseMap`]. Operations on one key are linearizable; closures must not touch the map.
@@ -104,6 +107,10 @@ impl<M: StateMap<Key = RequestKey, Value = PhaseEntry>> PhaseMap for M {
 
     fn shard_loads(&self) -> Option<Vec<usize>> {
         self.shard_lens()
+    }
+
+    fn give_back(&self) -> Shrink {
+        self.shrink()
     }
 }
 

@@ -46,6 +46,9 @@ struct Node {
     fall: u16,
     /// The longest marker that ends here.
     ends: Option<MarkerKind>,
+    /// The first marker that leads through here, by its place among those of its kind, and how many of its tokens have
+    /// come.
+    on_the_way: (u16, u16),
 }
 
 /// No marker is under way.
@@ -55,8 +58,8 @@ impl Matcher {
     /// For markers of a config that validates: none empty, none a prefix of another, no more tokens
     /// than the bound allows, so that a `u16` numbers the nodes.
     pub(crate) fn new<'a>(markers: impl IntoIterator<Item = (MarkerKind, &'a [u32])>) -> Self {
-        let mut markers: Vec<_> = markers.into_iter().collect();
-        markers.sort_by_key(|(_, marker)| Reverse(marker.len()));
+        let mut markers: Vec<(_, u16, _)> = numbered(markers).collect();
+        markers.sort_by_key(|(_, _, marker)| Reverse(marker.len()));
 
         let mut matcher = Self {
             firsts: [0; 4],
@@ -65,16 +68,17 @@ impl Matcher {
             nodes: vec![Node {
                 fall: ROOT,
                 ends: None,
+                on_the_way: (0, 0),
             }],
         };
         // Level by level, so that whatever a new node may fall back to is there already.
         let mut reached = vec![ROOT; markers.len()];
-        for depth in 0..markers.first().map_or(0, |(_, marker)| marker.len()) {
-            for (at, &(kind, marker)) in reached.iter_mut().zip(&markers) {
+        for depth in 0..markers.first().map_or(0, |(_, _, marker)| marker.len()) {
+            for (at, &(kind, number, marker)) in reached.iter_mut().zip(&markers) {
                 let Some(&token) = marker.get(depth) else {
                     break; // The longest come first: nor has any of the rest so many tokens.
                 };
-                *at = matcher.child(*at, token);
+                *at = matcher.child(*at, token, number);
                 if depth + 1 == marker.len() {
                     matcher.nodes[usize::from(*at)].ends = Some(kind);
                 }
@@ -91,6 +95,17 @@ impl Matcher {
             *slot = token;
         }
         matcher
+    }
+
+    /// The first marker that is under way at `node`, by its place among those of its kind, and how many of its tokens have
+    /// come; the first of all at the root. Says nothing of a matcher for several kinds.
+    pub(crate) fn on_the_way(&self, node: u16) -> (u16, u16) {
+        self.nodes[usize::from(node)].on_the_way
+    }
+
+    /// How many nodes there are; those below are nodes.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Goes on from `node` with `token`: the next node, and the marker that ends on this token. A
@@ -151,17 +166,36 @@ impl Matcher {
         }
     }
 
-    fn child(&mut self, parent: u16, token: u32) -> u16 {
+    fn child(&mut self, parent: u16, token: u32, number: u16) -> u16 {
         if let Some(&child) = self.edges.get(&(parent, token)) {
+            let first = &mut self.nodes[usize::from(child)].on_the_way.0;
+            *first = number.min(*first);
             return child;
         }
         let fall = self.follow(self.nodes[usize::from(parent)].fall, token);
         let ends = self.nodes[usize::from(fall)].ends;
         let child = u16::try_from(self.nodes.len()).expect("a valid config bounds the tokens");
-        self.nodes.push(Node { fall, ends });
+        let come = self.nodes[usize::from(parent)].on_the_way.1 + 1;
+        self.nodes.push(Node {
+            fall,
+            ends,
+            on_the_way: (number, come),
+        });
         self.edges.insert((parent, token), child);
         child
     }
+}
+
+/// With the place of each marker among those of its kind that are given one after the other.
+fn numbered<'a>(
+    markers: impl IntoIterator<Item = (MarkerKind, &'a [u32])>,
+) -> impl Iterator<Item = (MarkerKind, u16, &'a [u32])> {
+    let (mut last, mut next) = (None, 0_u16);
+    markers.into_iter().map(move |(kind, marker)| {
+        let number = if last == Some(kind) { next } else { 0 };
+        (last, next) = (Some(kind), number.saturating_add(1));
+        (kind, number, marker)
+    })
 }
 
 #[cfg(test)]

@@ -2,39 +2,47 @@
 //!
 //! # Design
 //!
-//! A map from keys to cells, the rules, a count. A request's state is in its cell alone; the map only finds it. The
-//! count is the one thing that is kept beside the map, since a map's own length may be approximate.
+//! A map from keys to cells. A request's state is in its cell alone; the map only finds it. What counts requests is kept
+//! beside the map, since a map's own length may be approximate: `counts.rs`.
 //!
-//! **A request ends when its cell is marked dead**, by exactly one caller; that caller counts it out. Then the entry is
-//! removed, by whoever comes first: whoever ended it, or whoever meets it while registering the key again. A dead entry
-//! counts as absent.
-//!
-//! # Why
-//!
-//! Removing first and asking afterwards does not work for a conditional end (idle, or this registration and no later
-//! one): on papaya the condition of a removal is not atomic with what changes inside the value.
+//! Tokens are here; how requests come and go in `tracking.rs`, what can be seen of them in `views.rs`.
 //!
 //! # Invariants
 //!
-//! - Nothing of the user's runs inside an operation of the map: events and metrics are emitted after it.
-//! - No token path writes to anything but its request's cell, and what the backend itself writes.
+//! 1. Nothing of the user's runs inside an operation of the map: events and metrics are emitted after it.
+//! 2. No token path writes to anything but its request's cell, and what the backend itself writes.
+//! 3. Nobody waits with a session of the map open. Where a cell is [`Busy`](crate::cell::Busy), it is taken out of the map, the
+//!    session is closed, and then is waited.
+//!
+//! | who | may wait for | where |
+//! |---|---|---|
+//! | a token by key, `set_budget`, `rollback` | another thread inside a token with a sample or a marker, or a change, of the same request by key; for some 15 ms, then [`NotFed::Busy`] | on the cell, outside of the map |
+//! | `reap`, `move_out` | the same; until it is over | the same |
+//! | `phase_of`, `state_of`, `summary_of`, the end of a request that a handle drives | another thread that is storing a marker's token, or a change; until it is over | the same |
+//! | a token by handle, `touch`, `phase_kind`, a sweep | nobody | |
+//! | all of them | what the map itself has them wait for | in the map |
+//! | a sweep | another sweep | before the map |
+
+mod tracking;
+mod views;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use quanta::{Clock, Instant};
-use state_map::sync::atomic::{AtomicUsize, Ordering};
-use state_map::sync::{self, Mutex};
+use state_map::sync::Mutex;
 
-use crate::cell::{Apart, Driver, PhaseCell, Shared};
-use crate::handle::Home;
-use crate::machine::Rules;
-use crate::map::{DefaultPhaseMap, PhaseEntry, PhaseMap, PhaseSession};
+use crate::cell::{Fed, PhaseCell};
+use crate::counts::Counting;
+use crate::key::Names;
+use crate::map::{DefaultPhaseMap, PhaseMap, PhaseSession};
+use crate::patience::Patience;
+use crate::rules::Rules;
 use crate::{
-    ConfigError, EntropySignal, Occupancy, PhaseEvent, PhaseKind, PhaseRouterConfig, RequestHandle,
-    RequestKey, StartPhase, ThinkPhase, TrackError, telemetry,
+    ConfigError, EntropySignal, FormatId, Injection, NotFed, PhaseEvent, PhaseRouterConfig,
+    RequestKey, RequestState, telemetry,
 };
+
+pub use views::PhaseCounts;
 
 /// One token of one request, for [`PhaseRouter::on_step`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,24 +78,23 @@ impl StepToken {
 
 /// The phase of every request in flight.
 ///
-/// Shared by reference or `Arc` among any number of threads. Feed each request its tokens in order, accepted ones only: a
-/// speculative token that is rejected later must not be fed.
+/// Shared by reference or `Arc` among any number of threads. Feed each request its tokens in order. Tokens of a draft may be
+/// fed, too: take [`state_of`](Self::state_of) before it, and [`rollback`](Self::rollback) what was rejected.
 ///
 /// # Concurrency
 ///
 /// Operations on one key are linearizable. `on_token` by several threads at once on one request counts every token, in
-/// some order. Operations over many requests (`on_step`, `reap_idle`, `occupancy`) are not atomic: each request on its own
-/// is.
+/// some order. Operations over many requests (`on_step`, `register_batch`, `reap_idle`, `counts_by_phase`, `requests`,
+/// `occupancy`) are not atomic: each request on its own is.
 ///
 /// A token by key costs a lookup and one compare-and-swap on the request's own cache line. Registering and reaping
-/// write a counter that all threads share; tokens do not.
+/// write counts that all threads share; tokens do not.
 pub struct PhaseRouter<M = DefaultPhaseMap> {
-    shared: Arc<Shared>,
+    formats: Box<[Arc<Rules>]>,
     config: PhaseRouterConfig,
     map: M,
-    started: Instant,
-    clock: Clock,
-    live: Apart<AtomicUsize>,
+    names: Names,
+    counts: Counting,
     /// Held over a sweep: what sweeps remember in the cells is one sweep's at a time.
     sweep: Mutex<()>,
 }
@@ -108,24 +115,20 @@ impl PhaseRouter {
 }
 
 impl<M: PhaseMap> PhaseRouter<M> {
-    /// A router on `map`, which should be empty: requests in it are not counted.
+    /// A router on `map`, which should be empty: requests in it are another router's, and counted there.
     ///
     /// # Errors
     ///
     /// [`ConfigError`], which names the field, the value and the rule.
     pub fn with_map(config: PhaseRouterConfig, map: M) -> Result<Self, ConfigError> {
-        let shared = Arc::new(Shared {
-            rules: Rules::new(&config)?,
-            ignored: Apart::default(),
-        });
-        let clock = Clock::new();
+        let formats = Rules::all(&config)?;
+        let counts = Counting(Arc::clone(&formats[0].counts));
         Ok(Self {
-            shared,
+            formats,
             config,
             map,
-            started: clock.now(),
-            clock,
-            live: Apart::default(),
+            names: Names::random(),
+            counts,
             sweep: Mutex::new(()),
         })
     }
@@ -137,224 +140,234 @@ impl<M: PhaseMap> PhaseRouter<M> {
         Self::with_map(config, M::default())
     }
 
-    /// The same router, with sweeps that go by `clock`: a test passes one that it moves itself.
-    #[must_use]
-    pub fn with_clock(self, clock: Clock) -> Self {
-        Self {
-            started: clock.now(),
-            clock,
-            ..self
-        }
-    }
-
     /// The configuration this router was made with.
     pub fn config(&self) -> &PhaseRouterConfig {
         &self.config
     }
 
-    /// Starts to track a request that has seen no token. False if it is tracked already, which changes nothing.
-    pub fn register(&self, key: impl Into<RequestKey>) -> bool {
-        self.register_in(key, StartPhase::Prefill)
-    }
-
-    /// Starts to track a request in a given phase: in [`StartPhase::ThinkDecode`] where the chat template has put
-    /// the start marker into the prompt. False if it is tracked already, which changes nothing.
-    pub fn register_in(&self, key: impl Into<RequestKey>, start: StartPhase) -> bool {
-        self.insert(key.into(), &Arc::new(PhaseCell::new(start, Driver::Key)))
-    }
-
-    /// Starts to track a request that is driven by the returned handle, and by that alone: its tokens then cost no
-    /// lookup and no read-modify-write.
+    /// The format of this name, for [`Registration::format`](crate::Registration::format).
     ///
-    /// # Errors
+    /// ```
+    /// use phase_state::{Format, PhaseRouter, PhaseRouterConfig, Registration};
     ///
-    /// [`TrackError`], if the request is tracked already, by key or by another handle.
-    pub fn track(self: &Arc<Self>, key: impl Into<RequestKey>) -> Result<RequestHandle, TrackError>
-    where
-        M: 'static,
-    {
-        self.track_in(key, StartPhase::Prefill)
+    /// let formats = vec![
+    ///     Format::with_marker_ids([1], [2], [3]).named("qwen3"),
+    ///     Format::with_marker_ids([7], [8], [9]).named("kimi"),
+    /// ];
+    /// let router = PhaseRouter::new(PhaseRouterConfig { formats, ..PhaseRouterConfig::default() })?;
+    /// let kimi = router.format("kimi").expect("configured above");
+    /// assert!(router.register_with(42, Registration::new().format(kimi)).is_ok());
+    /// # Ok::<(), phase_state::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn format(&self, name: &str) -> Option<FormatId> {
+        let named = self.formats.iter().find(|rules| rules.name == name);
+        named.map(|rules| rules.id)
     }
 
-    /// As [`track`](Self::track), in a given phase.
+    /// The key of a request that has no number: of an id as text, or as the bytes of a UUID. The same in one router, and
+    /// another in every other.
     ///
-    /// # Errors
+    /// Of two ids in one router, each chosen by whoever likes to, one is taken for the other with a probability of 2^-96.
     ///
-    /// [`TrackError`], if the request is tracked already, by key or by another handle.
-    pub fn track_in(
-        self: &Arc<Self>,
-        key: impl Into<RequestKey>,
-        start: StartPhase,
-    ) -> Result<RequestHandle, TrackError>
-    where
-        M: 'static,
-    {
-        let (key, cell) = (key.into(), Arc::new(PhaseCell::new(start, Driver::Handle)));
-        if self.insert(key, &cell) {
-            Ok(RequestHandle::new(
-                Arc::clone(&self.shared),
-                Arc::clone(self) as _,
-                key,
-                cell,
-            ))
-        } else {
-            Err(TrackError { key })
-        }
-    }
-
-    fn insert(&self, key: RequestKey, cell: &Arc<PhaseCell>) -> bool {
-        loop {
-            let session = self.map.open();
-            let stored = session.store(key, PhaseEntry(Arc::clone(cell)), PhaseEntry::is_live);
-            match stored {
-                Ok(()) => break,
-                Err(true) => return false,
-                // It ended, and whoever ended it has not come to removing it.
-                Err(false) => session.evict(&key, PhaseEntry::is_dead),
-            }
-        }
-        self.live.fetch_add(1, Ordering::Relaxed);
-        telemetry::registered(key);
-        true
-    }
-
-    /// Ends a request, whoever drives it. False if it is not tracked.
-    pub fn reap(&self, key: impl Into<RequestKey>) -> bool {
-        let key = key.into();
-        let session = self.map.open();
-        let ended = session.find(&key, |entry| entry.0.end()) == Some(true);
-        if ended {
-            session.evict(&key, PhaseEntry::is_dead);
-            drop(session);
-            self.count_out(key);
-        }
-        ended
-    }
-
-    fn count_out(&self, key: RequestKey) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        telemetry::reaped(key);
-    }
-
-    /// A sign of life that is no token, for [`reap_idle`](Self::reap_idle). False if the request is not tracked.
-    pub fn touch(&self, key: impl Into<RequestKey>) -> bool {
-        self.map.open().find(&key.into(), |entry| entry.0.touch()) == Some(true)
-    }
-
-    /// Ends every request that nothing has happened to for `timeout`, and returns how many that were.
+    /// # Cost
     ///
-    /// Idle time is real time, exact to the interval between two sweeps: a sweep stamps the requests that have changed
-    /// since the sweep before it, and ends those whose stamp is `timeout` old or older. So a request is ended by the
-    /// first sweep that is at least `timeout` after the *first sweep after* its last token; called every second, 60 s
-    /// means 60 to 61 s, at any rate of tokens. The first sweep that meets a request only stamps it.
+    /// A SipHash-1-3 of the id: some 30 ns for 36 characters. Keep the key with the request.
     ///
-    /// Reads the clock once. Sweeps by several threads take turns. A token or [`touch`](Self::touch) by key that comes
-    /// before the end of its request prevents it. A handle's token does so too, unless it comes within the instant in
-    /// which the sweep decides: then it is the last that is answered.
-    pub fn reap_idle(&self, timeout: Duration) -> usize {
-        let sweeping = sync::lock(&self.sweep);
-        let now = self.clock.now().duration_since(self.started);
-        let mut ended = Vec::new();
-        let session = self.map.open();
-        session.visit(|key, entry| {
-            if entry.0.end_if_idle(now, timeout) {
-                ended.push(*key);
-            }
-        });
-        for key in &ended {
-            session.evict(key, PhaseEntry::is_dead);
-        }
-        drop(session);
-        drop(sweeping);
-        ended.iter().for_each(|key| self.count_out(*key));
-        ended.len()
+    /// ```
+    /// use phase_state::{PhaseRouter, PhaseRouterConfig};
+    ///
+    /// let router = PhaseRouter::new(PhaseRouterConfig::default())?;
+    /// let key = router.named("chatcmpl-4f1c");
+    /// assert!(router.register(key) && router.register(key.with_choice(1)));
+    /// assert!(!router.register(router.named("chatcmpl-4f1c")));
+    /// # Ok::<(), phase_state::ConfigError>(())
+    /// ```
+    pub fn named(&self, id: impl AsRef<[u8]>) -> RequestKey {
+        self.names.key(id.as_ref())
     }
 
-    /// A token of a request, in order: what it does, or `None` if the request is not tracked.
+    /// A token of a request, in order: what it does.
     ///
     /// `sample` is what was measured with the token; it counts while the request is thinking. A sample that is not
     /// finite is ignored, and counted in [`ignored_samples`](Self::ignored_samples).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFed`]: the token was not taken, and nothing has changed.
     #[inline]
     pub fn on_token(
         &self,
         key: impl Into<RequestKey>,
         token: u32,
         sample: Option<&EntropySignal>,
-    ) -> Option<PhaseEvent> {
+    ) -> Result<PhaseEvent, NotFed> {
         let key = key.into();
-        let event = self
+        let fed = self
             .map
             .open()
-            .find(&key, |entry| entry.0.on_token(&self.shared, token, sample))??;
-        telemetry::tell(key, event);
-        Some(event)
+            .find(&key, |entry| entry.0.on_token(token, sample));
+        match fed {
+            Some(Ok(fed)) if fed.event == PhaseEvent::Unchanged => Ok(fed.event),
+            Some(fed) => self.see_to(key, token, sample, fed),
+            None => Err(NotFed::NotTracked),
+        }
     }
 
     /// A batch of tokens, in order: `events` is cleared, and then has for each token what
-    /// [`on_token`](Self::on_token) answers. May have several tokens of one request.
+    /// [`on_token`](Self::on_token) answers. May have several tokens of one request, and requests of several formats.
     ///
-    /// One session for the batch. Allocates only where `events` is too small.
-    pub fn on_step(&self, tokens: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
+    /// One session of the map, and one more after each token that changed a phase. Allocates only where `events` is too
+    /// small.
+    pub fn on_step(&self, tokens: &[StepToken], events: &mut Vec<Result<PhaseEvent, NotFed>>) {
         events.clear();
-        let session = self.map.open();
-        let mut news = false;
-        events.extend(tokens.iter().map(|StepToken { key, token, sample }| {
-            let event = session
-                .find(key, |entry| {
-                    entry.0.on_token(&self.shared, *token, sample.as_ref())
-                })
-                .flatten();
-            news |= event.is_some_and(|event| event != PhaseEvent::Unchanged);
-            event
-        }));
-        drop(session);
-        if news {
-            for (token, event) in tokens.iter().zip(events) {
-                event
-                    .iter()
-                    .for_each(|event| telemetry::tell(token.key, *event));
+        events.reserve(tokens.len());
+        let mut rest = tokens.iter();
+        'session: loop {
+            let session = self.map.open();
+            for StepToken { key, token, sample } in rest.by_ref() {
+                let fed = session
+                    .find(key, |entry| entry.0.on_token(*token, sample.as_ref()))
+                    .unwrap_or(Err(NotFed::NotTracked));
+                match fed {
+                    Ok(Fed {
+                        event: PhaseEvent::Unchanged,
+                        ..
+                    }) => events.push(Ok(PhaseEvent::Unchanged)),
+                    fed => {
+                        // What is told, and who has to be waited for, is outside of the map.
+                        drop(session);
+                        events.push(self.see_to(*key, *token, sample.as_ref(), fed));
+                        continue 'session;
+                    }
+                }
+            }
+            return;
+        }
+    }
+
+    /// What a token takes that did not only count: to be told of, or to be fed again.
+    #[cold]
+    fn see_to(
+        &self,
+        key: RequestKey,
+        token: u32,
+        sample: Option<&EntropySignal>,
+        fed: Result<Fed, NotFed>,
+    ) -> Result<PhaseEvent, NotFed> {
+        match fed {
+            Err(NotFed::Busy) => self.change(key, |cell| cell.on_token(token, sample)),
+            Err(refused) => Err(refused),
+            Ok(fed) => {
+                // A request in a map that several routers share may be of another's format.
+                if let Some(rules) = self.formats.get(usize::from(fed.format.0)) {
+                    telemetry::tell(key, rules, fed);
+                }
+                Ok(fed.event)
             }
         }
     }
 
-    /// The phase of a request, with all there is to know of it; `None` if it is not tracked. One moment's state,
-    /// also while tokens come.
-    #[must_use]
-    pub fn phase_of(&self, key: impl Into<RequestKey>) -> Option<ThinkPhase> {
-        self.map.open().find(&key.into(), |entry| entry.0.phase())?
+    /// Gives a request another budget: of so many tokens of thinking, over all spans, and not more than the router's. Where
+    /// that is used up already, the thought is to be ended now: [`PhaseEvent::ForceBudget`], unless an end marker is
+    /// under way. An end that was forced stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFed`]: nothing has changed. One that a handle drives takes it
+    /// [from its handle](crate::RequestHandle::set_budget).
+    ///
+    /// ```
+    /// use phase_state::{PhaseEvent, PhaseRouter, PhaseRouterConfig, StartPhase};
+    ///
+    /// let router = PhaseRouter::new(PhaseRouterConfig {
+    ///     min_think_tokens: 0,
+    ///     ..PhaseRouterConfig::with_marker_ids([1], [2], [3])
+    /// })?;
+    /// router.register_with(42, StartPhase::ThinkDecode).expect("a fresh key");
+    /// for _ in 0..8 {
+    ///     assert_eq!(router.on_token(42, 9, None), Ok(PhaseEvent::Unchanged));
+    /// }
+    /// let Ok(PhaseEvent::ForceBudget { injection, .. }) = router.set_budget(42, 5) else {
+    ///     panic!("eight tokens are more than five");
+    /// };
+    /// assert_eq!(router.injection(injection), [2]);
+    /// # Ok::<(), phase_state::ConfigError>(())
+    /// ```
+    pub fn set_budget(
+        &self,
+        key: impl Into<RequestKey>,
+        tokens: u32,
+    ) -> Result<PhaseEvent, NotFed> {
+        self.change(key.into(), |cell| {
+            cell.change(|state| state.set_budget(&cell.rules, tokens))
+        })
     }
 
-    /// The kind of a request's phase; `None` if it is not tracked. Cheaper than [`phase_of`](Self::phase_of).
-    #[must_use]
-    pub fn phase_kind(&self, key: impl Into<RequestKey>) -> Option<PhaseKind> {
-        self.map.open().find(&key.into(), |entry| entry.0.kind())?
+    /// Takes a request back to a state that it was in: after a draft of which tokens were rejected, or where it is decoded
+    /// anew after it was preempted. What is fed again does not count twice, in what it comes to and in metrics. The
+    /// budget stays that of now; where it is used up, the thought is to be ended.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFed`]: nothing has changed.
+    ///
+    /// ```
+    /// use phase_state::{PhaseRouter, PhaseRouterConfig, StartPhase};
+    ///
+    /// let router = PhaseRouter::new(PhaseRouterConfig::with_marker_ids([1], [2], [3]))?;
+    /// router.register_with(42, StartPhase::ThinkDecode).expect("a fresh key");
+    /// let before = router.state_of(42).expect("just registered");
+    /// for draft in [9, 2, 3] {
+    ///     let _ = router.on_token(42, draft, None);
+    /// }
+    /// router.rollback(42, &before).expect("all three were rejected");
+    /// assert_eq!(router.state_of(42), Some(before));
+    /// # Ok::<(), phase_state::ConfigError>(())
+    /// ```
+    pub fn rollback(
+        &self,
+        key: impl Into<RequestKey>,
+        to: &RequestState,
+    ) -> Result<PhaseEvent, NotFed> {
+        self.change(key.into(), |cell| {
+            let before = to.checked(&cell.rules).ok_or(NotFed::OtherMarkers)?;
+            cell.change(|state| state.roll_back(&cell.rules, before))
+        })
     }
 
-    /// How many requests are tracked: exactly those whose registration has returned, and which have not ended.
-    #[must_use]
-    pub fn tracked_requests(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// How many samples were ignored because they were not finite.
-    #[must_use]
-    pub fn ignored_samples(&self) -> u64 {
-        self.shared.ignored.load(Ordering::Relaxed)
-    }
-
-    /// How full the map is. Locks each shard in turn, where the map has shards.
-    #[must_use]
-    pub fn occupancy(&self) -> Occupancy {
-        Occupancy::new(self.tracked_requests(), self.map.shard_loads())
-    }
-}
-
-impl<M: PhaseMap> Home for PhaseRouter<M> {
-    fn reap_cell(&self, key: RequestKey, cell: &PhaseCell) {
-        if cell.end() {
-            self.map.open().evict(&key, PhaseEntry::is_dead);
-            self.count_out(key);
+    /// A change of a request, outside of the map, with some patience.
+    fn change(
+        &self,
+        key: RequestKey,
+        change: impl Fn(&PhaseCell) -> Result<Fed, NotFed>,
+    ) -> Result<PhaseEvent, NotFed> {
+        let cell = self.cell(&key).ok_or(NotFed::NotTracked)?;
+        let mut patience = Patience::default();
+        loop {
+            match change(&cell) {
+                Err(NotFed::Busy) if !patience.is_over() => patience.wait(),
+                Err(refused) => return Err(refused),
+                Ok(fed) => {
+                    if fed.event != PhaseEvent::Unchanged {
+                        telemetry::tell(key, &cell.rules, fed);
+                    }
+                    return Ok(fed.event);
+                }
+            }
         }
+    }
+
+    /// The tokens of what an event says is left to inject. None, if the event is another router's.
+    #[must_use]
+    pub fn injection(&self, injection: Injection) -> &[u32] {
+        let rules = self.formats.get(usize::from(injection.format.0));
+        rules.map_or(&[], |rules| rules.tokens(injection))
+    }
+
+    /// A request's cell, out of the map. Writes its reference count, which no token reads.
+    fn cell(&self, key: &RequestKey) -> Option<Arc<PhaseCell>> {
+        self.map.open().find(key, |entry| Arc::clone(&entry.0))
     }
 }
 
@@ -362,7 +375,7 @@ impl<M> fmt::Debug for PhaseRouter<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PhaseRouter")
             .field("config", &self.config)
-            .field("tracked_requests", &self.live.load(Ordering::Relaxed))
+            .field("tracked_requests", &self.counts.0.live())
             .finish_non_exhaustive()
     }
 }

@@ -2,10 +2,15 @@
 //!
 //! Subscribers and recorders are the user's code: all of this is called after the map's operation, and for a plain token
 //! not at all.
+//!
+//! Keys of metrics are made once for each format: one that is made on the spot is built on the heap.
+
+use crate::cell::Fed;
+use crate::rules::Rules;
+use crate::{PhaseEvent, RequestKey};
 
 #[cfg(feature = "metrics")]
 use crate::BudgetForceReason;
-use crate::{PhaseEvent, RequestKey};
 
 #[cfg(feature = "metrics")]
 mod names {
@@ -14,55 +19,99 @@ mod names {
     pub(super) const FORCED: &str = "phase_state.budget_forced";
 }
 
+/// The keys of a format's metrics.
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+pub(crate) struct Labels {
+    think_tokens: metrics::Key,
+    /// By reason, in the order of their numbers.
+    forced: [metrics::Key; 3],
+}
+
+#[cfg(feature = "metrics")]
+impl Labels {
+    pub(crate) fn new(format: &str) -> Self {
+        use BudgetForceReason::{Converged, HardCap, Overthinking};
+        use metrics::{Key, Label};
+
+        let key = |name: &'static str, reason: Option<&'static str>| {
+            let reason = reason.map(|reason| Label::from_static_parts("reason", reason));
+            let format = (!format.is_empty()).then(|| Label::new("format", format.to_owned()));
+            Key::from_parts(name, reason.into_iter().chain(format).collect::<Vec<_>>())
+        };
+        Self {
+            think_tokens: key(names::THINK_TOKENS, None),
+            forced: [Converged, Overthinking, HardCap]
+                .map(|reason| key(names::FORCED, Some(reason.as_str()))),
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+const METADATA: metrics::Metadata<'static> =
+    metrics::Metadata::new(module_path!(), metrics::Level::INFO, Some(module_path!()));
+
 pub(crate) fn registered(key: RequestKey) {
     tracing::debug!(%key, "request registered");
     #[cfg(feature = "metrics")]
     metrics::gauge!(names::TRACKED).increment(1.0);
 }
 
-pub(crate) fn reaped(key: RequestKey) {
+/// The gauge goes down unless it has gone down with the router.
+pub(crate) fn reaped(key: RequestKey, is_gauged: bool) {
     tracing::debug!(%key, "request reaped");
     #[cfg(feature = "metrics")]
-    metrics::gauge!(names::TRACKED).decrement(1.0);
+    if is_gauged {
+        metrics::gauge!(names::TRACKED).decrement(1.0);
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = is_gauged;
 }
 
-/// What is said of a token: nothing of one that changed nothing.
-#[inline]
-pub(crate) fn tell(key: RequestKey, event: PhaseEvent) {
-    if event != PhaseEvent::Unchanged {
-        tell_change(key, event);
+/// A router has gone, and so many requests are left.
+pub(crate) fn closed(requests: u64) {
+    if requests > 0 {
+        tracing::debug!(requests, "router dropped with its requests");
+        #[cfg(feature = "metrics")]
+        metrics::gauge!(names::TRACKED).decrement(crate::occupancy::as_f64(requests));
     }
 }
 
+/// A thought that the end of its request has cut.
+pub(crate) fn cut(rules: &Rules, tokens: u32) {
+    thought(rules, tokens);
+}
+
+fn thought(rules: &Rules, tokens: u32) {
+    #[cfg(feature = "metrics")]
+    metrics::with_recorder(|recorder| {
+        recorder
+            .register_histogram(&rules.labels.think_tokens, &METADATA)
+            .record(f64::from(tokens));
+    });
+    #[cfg(not(feature = "metrics"))]
+    let _ = (rules, tokens);
+}
+
+/// What is said of a change: nothing of one that changed nothing, and nothing twice.
 #[cold]
 #[inline(never)]
-fn tell_change(key: RequestKey, event: PhaseEvent) {
-    match event {
-        PhaseEvent::ForceBudget {
-            inject_token,
-            reason,
-        } => {
-            tracing::info!(%key, inject_token, %reason, "thinking budget forced");
+pub(crate) fn tell(key: RequestKey, rules: &Rules, fed: Fed) {
+    if !fed.is_news {
+        return;
+    }
+    match fed.event {
+        PhaseEvent::ForceBudget { injection, reason } => {
+            let inject = rules.tokens(injection);
+            tracing::info!(%key, ?inject, %reason, "thinking budget forced");
             #[cfg(feature = "metrics")]
-            count_forced(reason);
+            metrics::with_recorder(|recorder| {
+                recorder
+                    .register_counter(&rules.labels.forced[reason as usize], &METADATA)
+                    .increment(1);
+            });
         }
-        #[cfg(feature = "metrics")]
-        PhaseEvent::ExitThink { tokens_used } => {
-            metrics::histogram!(names::THINK_TOKENS).record(f64::from(tokens_used));
-        }
+        PhaseEvent::ExitThink { tokens_used } => thought(rules, tokens_used),
         _ => {}
     }
-}
-
-/// Each with a label that is known at compile time: one that is not is a key built anew, on the heap.
-#[cfg(feature = "metrics")]
-fn count_forced(reason: BudgetForceReason) {
-    match reason {
-        BudgetForceReason::Converged => metrics::counter!(names::FORCED, "reason" => "converged"),
-        BudgetForceReason::Overthinking => {
-            metrics::counter!(names::FORCED, "reason" => "overthinking")
-        }
-        BudgetForceReason::HardCap => metrics::counter!(names::FORCED, "reason" => "hard_cap"),
-    }
-    .increment(1);
 }

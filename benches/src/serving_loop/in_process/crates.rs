@@ -9,7 +9,7 @@ use anyhow::Result;
 use bytes::BytesMut;
 use call_home::wire::{Frame, Hello};
 use call_home::{EndpointInstanceId, StreamId, StreamKind, StreamRegistryConfig};
-use phase_state::{PhaseEvent, RequestHandle};
+use phase_state::{NotFed, PhaseEvent, RequestHandle};
 use state_map::{DashMapBackend, DefaultHashBuilder};
 use stream_registry::{Established, StreamEntry, StreamRegistry};
 use worker_id::WorkerWithDpRank;
@@ -104,7 +104,12 @@ impl House for Crates {
         }
     }
 
-    fn on_token(&self, held: &mut Held, request: &Request, fed: &Fed) -> Option<PhaseEvent> {
+    fn on_token(
+        &self,
+        held: &mut Held,
+        request: &Request,
+        fed: &Fed,
+    ) -> Result<PhaseEvent, NotFed> {
         let Fed { token, sample, .. } = fed;
         match &mut held.handle {
             Some(handle) => handle.on_token(*token, sample.as_ref()),
@@ -119,7 +124,10 @@ impl House for Crates {
         drop(held.stream);
         match held.handle {
             Some(handle) => drop(handle),
-            None => assert!(self.front.phases.reap(request.number), "it is tracked"),
+            None => assert!(
+                self.front.phases.reap(request.number).is_some(),
+                "it is tracked"
+            ),
         }
         drop(held.lease);
     }

@@ -28,7 +28,7 @@ use bytes::{Bytes, BytesMut};
 use call_home::EndpointInstanceId;
 use call_home::wire::Frame;
 use lora_tracker::{LoraEvent, LoraInfo};
-use phase_state::PhaseEvent;
+use phase_state::{NotFed, PhaseEvent};
 use router_snapshot::{Router, RouterClass, WorkerSpec};
 use worker_id::WorkerWithDpRank;
 
@@ -147,7 +147,7 @@ impl House for References {
         assert_eq!(answer, Poll::Ready(Ok(request.number)), "it is established");
     }
 
-    fn on_token(&self, (): &mut (), request: &Request, fed: &Fed) -> Option<PhaseEvent> {
+    fn on_token(&self, (): &mut (), request: &Request, fed: &Fed) -> Result<PhaseEvent, NotFed> {
         let number = request.number.into();
         self.phases.on_token(number, fed.token, fed.sample.as_ref())
     }

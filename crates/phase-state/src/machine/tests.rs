@@ -1,15 +1,22 @@
 //! The machine: every transition by example, and against the naive model.
 
-use super::{Rules, State, step_mut};
+use std::sync::Arc;
+
+use super::{State, step_mut};
+use crate::rules::Rules;
 use crate::{
-    BudgetForceReason, EntropySignal, PhaseEvent, PhaseRouterConfig, StartPhase, ThinkPhase,
+    BudgetForceReason, ConfigError, EntropySignal, Format, PhaseRouterConfig, StartPhase,
+    ThinkPhase,
 };
 
 #[path = "../../tests/it/oracle.rs"]
 mod oracle;
 mod properties;
 mod samples;
+mod shapes;
 mod transitions;
+
+use oracle::Event;
 
 const START: u32 = 100;
 const END: u32 = 101;
@@ -20,31 +27,42 @@ fn config() -> PhaseRouterConfig {
     PhaseRouterConfig {
         ema_alpha: 0.5,
         transition_entropy_threshold: 2.5,
-        rpdi_threshold: 3.0,
-        eat_ema_variance_threshold: 0.001,
         min_think_tokens: 0,
         max_think_tokens: u32::MAX,
         ..PhaseRouterConfig::with_marker_ids([START], [END], [EOS])
     }
 }
 
+fn with_format(format: Format) -> PhaseRouterConfig {
+    PhaseRouterConfig {
+        formats: vec![format],
+        ..config()
+    }
+}
+
+/// The rules of a config's only format.
+fn rules(config: &PhaseRouterConfig) -> Result<Arc<Rules>, ConfigError> {
+    Ok(Arc::clone(&Rules::all(config)?[0]))
+}
+
 type Fed = (u32, Option<EntropySignal>);
 
-/// All events but `Unchanged`, each with the number of its token, from 1; and the phase at the end.
+/// All events but `Unchanged`, each with the number of its token, from 1, or 0 for the registration; and the phase at
+/// the end.
 fn run(
     config: &PhaseRouterConfig,
     start: StartPhase,
     tokens: &[Fed],
-) -> (Vec<(usize, PhaseEvent)>, ThinkPhase) {
-    let rules = Rules::new(config).unwrap();
-    let mut state = State::start(start);
-    let mut events = Vec::new();
+) -> (Vec<(usize, Event)>, ThinkPhase) {
+    let rules = rules(config).unwrap();
+    let (mut state, due) = State::start(&rules, start, None);
+    let inject = |injection| rules.tokens(injection).to_vec();
+    let mut events = vec![(0, Event::of(due, inject))];
     for (at, &(token, sample)) in (1..).zip(tokens) {
         let event = step_mut(&mut state, &rules, token, sample.as_ref());
-        if event != PhaseEvent::Unchanged {
-            events.push((at, event));
-        }
+        events.push((at, Event::of(event, inject)));
     }
+    events.retain(|(_, event)| *event != Event::Unchanged);
     (events, state.phase())
 }
 
@@ -52,15 +70,12 @@ fn plain(tokens: &[u32]) -> Vec<Fed> {
     tokens.iter().map(|&token| (token, None)).collect()
 }
 
-const fn exit(tokens_used: u32) -> PhaseEvent {
-    PhaseEvent::ExitThink { tokens_used }
+const fn exit(tokens_used: u32) -> Event {
+    Event::ExitThink(tokens_used)
 }
 
-const fn forced(reason: BudgetForceReason) -> PhaseEvent {
-    PhaseEvent::ForceBudget {
-        inject_token: END,
-        reason,
-    }
+fn forced(reason: BudgetForceReason) -> Event {
+    Event::Force(vec![END], reason)
 }
 
 const fn output(think_tokens_used: u32) -> ThinkPhase {
@@ -71,8 +86,8 @@ const fn output(think_tokens_used: u32) -> ThinkPhase {
 const fn thinking(tokens_so_far: u32, force_in_progress: bool) -> ThinkPhase {
     ThinkPhase::ThinkDecode {
         tokens_so_far,
-        eat_ema: 0.5,
-        eat_ema_sq: 0.25,
+        end_mass_ema: 0.5,
+        end_mass_sq_ema: 0.25,
         rpdi_local: 0.0,
         rpdi_global: 0.0,
         force_in_progress,

@@ -2,8 +2,8 @@
 
 use super::{Matcher, ROOT};
 use crate::{
+    Format,
     MarkerKind::{self, Eos, ThinkEnd, ThinkStart},
-    PhaseRouterConfig,
 };
 
 fn matcher(markers: &[(MarkerKind, &[u32])]) -> Matcher {
@@ -138,7 +138,7 @@ fn the_shortcut_is_taken_up_to_four_first_tokens() {
 
 #[test]
 fn the_most_tokens_a_config_allows_fit() {
-    let max = u32::try_from(PhaseRouterConfig::MAX_MARKER_TOKENS).unwrap();
+    let max = u32::try_from(Format::MAX_MARKER_TOKENS).unwrap();
     let long: Vec<u32> = (0..max).collect();
     let matcher = matcher(&[(ThinkEnd, &long)]);
     let mut node = ROOT;

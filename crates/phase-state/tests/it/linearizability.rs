@@ -1,14 +1,15 @@
-//! Recorded histories of every map: register, on_token, reap and phase_of of one request are linearizable, numbers
-//! and all.
+//! Recorded histories of every map: all that is done to one request, and seen of it, is linearizable, numbers and all.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use linearize::{Budget, Plan, Rng, Spec, check_by_key, concurrent_pairs};
 use phase_state::{
-    BudgetForceReason, EntropySignal, PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig,
-    ThinkPhase,
+    Converged, EntropySignal, NotFed, PhaseMap, PhaseRouter, PhaseRouterConfig, Registration,
+    RequestKey, RequestState, Summary, ThinkPhase,
 };
+
+use crate::oracle::{Event, NaiveRequest};
 
 crate::backends::on_every_backend! { histories_are_linearizable }
 
@@ -22,204 +23,183 @@ fn config() -> PhaseRouterConfig {
         ema_alpha: 0.5,
         min_think_tokens: CAP,
         max_think_tokens: CAP,
+        converged: Some(Converged::default()),
         ..PhaseRouterConfig::with_marker_ids([START], [END], [EOS])
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Register(u64),
+    Register(u64, u32),
     Token(u64, u32),
-    /// A token with a sample of this `eat`, in quarters.
+    /// A token with a sample of this mass, in quarters.
     Sampled(u64, u8),
+    SetBudget(u64, u32),
+    /// Back to before the first token.
+    Restart(u64),
     Reap(u64),
     PhaseOf(u64),
+    SummaryOf(u64),
 }
 
 impl Op {
     fn key(&self) -> u64 {
         match *self {
-            Op::Register(key)
+            Op::Register(key, _)
             | Op::Token(key, _)
             | Op::Sampled(key, _)
+            | Op::SetBudget(key, _)
+            | Op::Restart(key)
             | Op::Reap(key)
-            | Op::PhaseOf(key) => key,
+            | Op::PhaseOf(key)
+            | Op::SummaryOf(key) => key,
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Ret {
     Done(bool),
-    Event(Option<PhaseEvent>),
-    Phase(Option<Picture>),
+    Event(Result<Event, NotFed>),
+    Phase(Option<ThinkPhase>),
+    Sums(Option<Sums>),
 }
 
-/// A phase, with floats as bits. A torn one is none that the specification ever had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Picture {
-    Prefill,
-    Think {
-        tokens: u32,
-        eat: u32,
-        eat_sq: u32,
-        forced: bool,
-    },
-    Output {
-        used: u32,
-    },
-    Complete,
+/// Tokens of thinking, of tool calls and of neither, and thoughts.
+type Sums = (u32, u32, u32, u16);
+
+fn sums(summary: Summary) -> Sums {
+    let Summary {
+        think_tokens,
+        tool_tokens,
+        output_tokens,
+        think_spans,
+        ..
+    } = summary;
+    (think_tokens, tool_tokens, output_tokens, think_spans)
 }
 
-impl From<ThinkPhase> for Picture {
-    fn from(phase: ThinkPhase) -> Self {
-        match phase {
-            ThinkPhase::Prefill => Self::Prefill,
-            ThinkPhase::ThinkDecode {
-                tokens_so_far,
-                eat_ema,
-                eat_ema_sq,
-                force_in_progress,
-                ..
-            } => Self::Think {
-                tokens: tokens_so_far,
-                eat: eat_ema.to_bits(),
-                eat_sq: eat_ema_sq.to_bits(),
-                forced: force_in_progress,
-            },
-            ThinkPhase::OutputDecode { think_tokens_used } => Self::Output {
-                used: think_tokens_used,
-            },
-            ThinkPhase::Complete => Self::Complete,
-        }
+fn sample(quarters: u8) -> EntropySignal {
+    EntropySignal {
+        token_entropy: 1.0,
+        end_mass: f32::from(quarters) / 4.0,
     }
-}
-
-fn eat(quarters: u8) -> f32 {
-    f32::from(quarters) / 4.0
 }
 
 struct Request;
 
-impl Spec for Request {
-    type Op = Op;
-    type Ret = Ret;
-    type State = Option<Picture>;
-
-    fn initial(&self) -> Self::State {
-        None
-    }
-
-    fn step(&self, state: &mut Self::State, op: &Op) -> Ret {
-        match *op {
-            Op::Register(_) => {
-                let fresh = state.is_none();
-                state.get_or_insert(Picture::Prefill);
-                Ret::Done(fresh)
-            }
-            Op::Reap(_) => Ret::Done(state.take().is_some()),
-            Op::PhaseOf(_) => Ret::Phase(*state),
-            Op::Token(_, token) => Ret::Event(state.as_mut().map(|phase| feed(phase, token, None))),
-            Op::Sampled(_, quarters) => Ret::Event(
-                state
-                    .as_mut()
-                    .map(|phase| feed(phase, 9, Some(eat(quarters)))),
-            ),
-        }
+impl Request {
+    fn begun(budget: u32) -> NaiveRequest {
+        let config = config();
+        let start = phase_state::StartPhase::Prefill;
+        NaiveRequest::new(&config, &config.formats[0], start, Some(budget)).0
     }
 }
 
-fn feed(phase: &mut Picture, token: u32, sample: Option<f32>) -> PhaseEvent {
-    match (*phase, token) {
-        (Picture::Prefill, START) => {
-            let [eat, eat_sq] = [0.5_f32, 0.25].map(f32::to_bits);
-            *phase = Picture::Think {
-                tokens: 0,
-                eat,
-                eat_sq,
-                forced: false,
-            };
-            PhaseEvent::EnterThink
-        }
-        (Picture::Prefill | Picture::Output { .. }, EOS) => {
-            *phase = Picture::Complete;
-            PhaseEvent::Complete
-        }
-        (Picture::Prefill, _) => {
-            *phase = Picture::Output { used: 0 };
-            PhaseEvent::Unchanged
-        }
-        (Picture::Think { tokens, .. }, END) => {
-            *phase = Picture::Output { used: tokens + 1 };
-            PhaseEvent::ExitThink {
-                tokens_used: tokens + 1,
+/// The naive model, with what decides whether two of it are the same.
+#[derive(Clone, Debug)]
+struct Model(Option<NaiveRequest>);
+
+impl Model {
+    fn text(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl PartialEq for Model {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Model {}
+
+impl std::hash::Hash for Model {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text().hash(state);
+    }
+}
+
+impl Spec for Request {
+    type Op = Op;
+    type Ret = Ret;
+    type State = Model;
+
+    fn initial(&self) -> Self::State {
+        Model(None)
+    }
+
+    fn step(&self, Model(state): &mut Self::State, op: &Op) -> Ret {
+        let config = &config();
+        let naive_sums = |naive: &NaiveRequest| {
+            let (think, tool, output, spans, _) = naive.sums();
+            (think, tool, output, spans)
+        };
+        let mut change = |change: &mut dyn FnMut(&mut NaiveRequest) -> Event| {
+            Ret::Event(state.as_mut().map(change).ok_or(NotFed::NotTracked))
+        };
+        match *op {
+            Op::Token(_, token) => change(&mut |naive| naive.feed(config, token, None)),
+            Op::Sampled(_, quarters) => {
+                change(&mut |naive| naive.feed(config, 9, Some(sample(quarters))))
             }
-        }
-        (
-            Picture::Think {
-                tokens,
-                eat,
-                eat_sq,
-                forced,
-            },
-            _,
-        ) => {
-            let average = |bits: u32, x: Option<f32>| {
-                x.map_or(bits, |x| (0.5 * x + 0.5 * f32::from_bits(bits)).to_bits())
-            };
-            let (eat, eat_sq) = (average(eat, sample), average(eat_sq, sample.map(|x| x * x)));
-            let tokens = tokens + 1;
-            let variance = f32::from_bits(eat_sq) - f32::from_bits(eat) * f32::from_bits(eat);
-            let converged = sample.is_some() && tokens > CAP && variance.max(0.0) < 0.001;
-            let due = if converged {
-                Some(BudgetForceReason::Converged)
-            } else {
-                None
+            Op::SetBudget(_, budget) => change(&mut |naive| naive.set_budget(config, budget)),
+            Op::Restart(_) => change(&mut |naive| naive.roll_back(&Self::begun(CAP))),
+            Op::Register(_, budget) => {
+                let fresh = state.is_none();
+                state.get_or_insert_with(|| Self::begun(budget));
+                Ret::Done(fresh)
             }
-            .or((tokens >= CAP).then_some(BudgetForceReason::HardCap))
-            .filter(|_| !forced);
-            *phase = Picture::Think {
-                tokens,
-                eat,
-                eat_sq,
-                forced: forced || due.is_some(),
-            };
-            due.map_or(PhaseEvent::Unchanged, |reason| PhaseEvent::ForceBudget {
-                inject_token: END,
-                reason,
-            })
+            Op::Reap(_) => Ret::Sums(state.take().as_ref().map(naive_sums)),
+            Op::PhaseOf(_) => Ret::Phase(state.as_ref().map(|naive| naive.phase(config))),
+            Op::SummaryOf(_) => Ret::Sums(state.as_ref().map(naive_sums)),
         }
-        (Picture::Output { .. } | Picture::Complete, _) => PhaseEvent::Unchanged,
     }
 }
 
 fn generate(rng: &mut Rng, _thread: usize) -> Op {
     let key = rng.below(2);
-    match rng.below(12) {
-        0 | 1 => Op::Register(key),
+    match rng.below(16) {
+        0 | 1 => Op::Register(key, *rng.pick(&[0, 2, CAP])),
         2 => Op::Reap(key),
         3 | 4 => Op::PhaseOf(key),
-        5 => Op::Token(key, START),
-        6 => Op::Token(key, *rng.pick(&[END, EOS])),
-        7 | 8 => Op::Token(key, 9),
+        5 => Op::SummaryOf(key),
+        6 | 7 => Op::Token(key, START),
+        8 => Op::Token(key, *rng.pick(&[END, EOS])),
+        9 | 10 => Op::Token(key, 9),
+        11 => Op::SetBudget(key, *rng.pick(&[1, 2, CAP])),
+        12 => Op::Restart(key),
         _ => Op::Sampled(key, *rng.pick(&[0, 1, 3, 4])),
     }
 }
 
-fn run<M: PhaseMap>(router: &PhaseRouter<M>, op: &Op) -> Ret {
+fn run<M: PhaseMap>(router: &PhaseRouter<M>, first: &RequestState, op: &Op) -> Ret {
+    let event = |event: Result<_, NotFed>| {
+        Ret::Event(
+            event.map(|event| Event::of(event, |injection| router.injection(injection).to_vec())),
+        )
+    };
     match *op {
-        Op::Register(key) => Ret::Done(router.register(key)),
-        Op::Reap(key) => Ret::Done(router.reap(key)),
-        Op::PhaseOf(key) => Ret::Phase(router.phase_of(key).map(Picture::from)),
-        Op::Token(key, token) => Ret::Event(router.on_token(key, token, None)),
-        Op::Sampled(key, quarters) => {
-            let sample = EntropySignal {
-                token_entropy: 1.0,
-                eat: eat(quarters),
-            };
-            Ret::Event(router.on_token(key, 9, Some(&sample)))
+        Op::Register(key, budget) => {
+            let registration = Registration::new().budget(budget);
+            Ret::Done(router.register_with(key, registration).is_ok())
         }
+        Op::Reap(key) => Ret::Sums(router.reap(key).map(sums)),
+        Op::PhaseOf(key) => Ret::Phase(router.phase_of(key)),
+        Op::SummaryOf(key) => Ret::Sums(router.summary_of(key).map(sums)),
+        Op::Token(key, token) => event(router.on_token(key, token, None)),
+        Op::Sampled(key, quarters) => event(router.on_token(key, 9, Some(&sample(quarters)))),
+        Op::SetBudget(key, budget) => event(router.set_budget(key, budget)),
+        Op::Restart(key) => event(router.rollback(key, first)),
     }
+}
+
+/// The state of a request before its first token.
+fn first() -> RequestState {
+    let map = state_map::model::ReferenceMap::<RequestKey, phase_state::PhaseEntry>::default();
+    let router = PhaseRouter::with_map(config(), map).unwrap();
+    assert!(router.register(0));
+    router.state_of(0).unwrap()
 }
 
 fn histories_are_linearizable<M: PhaseMap + Default + Send>() {
@@ -227,6 +207,7 @@ fn histories_are_linearizable<M: PhaseMap + Default + Send>() {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
+    let first = first();
     let mut overlapping = 0;
     Plan {
         threads: 3,
@@ -244,7 +225,7 @@ fn histories_are_linearizable<M: PhaseMap + Default + Send>() {
                     if at % 3 == 0 {
                         thread::yield_now();
                     }
-                    run(router, op)
+                    run(router, &first, op)
                 });
             }
         },

@@ -8,7 +8,10 @@ mod linearizability;
 mod occupancy;
 mod oracle;
 mod phase;
+mod presets;
 mod router;
 #[cfg(feature = "serde")]
 mod serde;
 mod telemetry;
+#[cfg(feature = "text")]
+mod text;

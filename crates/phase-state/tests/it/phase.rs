@@ -1,8 +1,8 @@
 //! Kinds, reasons and samples: names, order, and what can be computed with.
 
 use phase_state::{
-    BudgetForceReason, EntropySignal, ParsePhaseKindError, PhaseEvent, PhaseKind, StartPhase,
-    ThinkPhase,
+    BudgetForceReason, EntropySignal, NotFed, ParsePhaseKindError, PhaseEvent, PhaseKind,
+    StartPhase, ThinkPhase,
 };
 use static_assertions::{assert_impl_all, const_assert};
 
@@ -10,12 +10,13 @@ assert_impl_all!(ThinkPhase: Copy, Send, Sync, Unpin);
 assert_impl_all!(PhaseEvent: Copy, Eq, Send, Sync, Unpin);
 assert_impl_all!(ParsePhaseKindError: std::error::Error, Send, Sync);
 // What a batch writes for each of its tokens.
-const_assert!(size_of::<Option<PhaseEvent>>() <= 12);
+const_assert!(size_of::<Result<PhaseEvent, NotFed>>() <= 12);
 
-const KINDS: [(PhaseKind, &str); 4] = [
+const KINDS: [(PhaseKind, &str); 5] = [
     (PhaseKind::Prefill, "prefill"),
     (PhaseKind::ThinkDecode, "think_decode"),
     (PhaseKind::OutputDecode, "output_decode"),
+    (PhaseKind::ToolCall, "tool_call"),
     (PhaseKind::Complete, "complete"),
 ];
 
@@ -50,7 +51,7 @@ fn other_text_names_no_phase() {
     let error = "think".parse::<PhaseKind>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "\"think\" names no phase; write `prefill`, `think_decode`, `output_decode` or `complete`, in lower case"
+        "\"think\" names no phase; write `prefill`, `think_decode`, `output_decode`, `tool_call` or `complete`, in lower case"
     );
     let error = "é".repeat(1_000).parse::<PhaseKind>().unwrap_err();
     assert_eq!(*error.text, *"é".repeat(64));
@@ -60,8 +61,8 @@ fn other_text_names_no_phase() {
 fn phases_have_kinds() {
     let thinking = ThinkPhase::ThinkDecode {
         tokens_so_far: 0,
-        eat_ema: 0.5,
-        eat_ema_sq: 0.25,
+        end_mass_ema: 0.5,
+        end_mass_sq_ema: 0.25,
         rpdi_local: 0.0,
         rpdi_global: 0.0,
         force_in_progress: false,
@@ -69,7 +70,14 @@ fn phases_have_kinds() {
     let output = ThinkPhase::OutputDecode {
         think_tokens_used: 0,
     };
-    let phases = [ThinkPhase::Prefill, thinking, output, ThinkPhase::Complete];
+    let tool = ThinkPhase::ToolCall { tokens_so_far: 0 };
+    let phases = [
+        ThinkPhase::Prefill,
+        thinking,
+        output,
+        tool,
+        ThinkPhase::Complete,
+    ];
     assert_eq!(
         phases.map(|phase| phase.kind()),
         KINDS.map(|(kind, _)| kind)
@@ -95,7 +103,13 @@ fn requests_start_with_prefill() {
 
 #[test]
 fn a_sample_counts_if_it_can_be_computed_with() {
-    let finite = |token_entropy, eat| EntropySignal { token_entropy, eat }.is_finite();
+    let finite = |token_entropy, end_mass| {
+        EntropySignal {
+            token_entropy,
+            end_mass,
+        }
+        .is_finite()
+    };
     assert!(finite(2.0, 0.5));
     assert!(finite(-0.0, 1.000_001));
     assert!(finite(f32::MAX, -1e19));

@@ -39,7 +39,7 @@ impl<S: Subscriber, M: PhaseMap + 'static> Layer<S> for Asking<M> {
         let _ = (
             router.phase_of(7),
             router.touch(7),
-            router.reap_idle(Duration::MAX),
+            router.reap_idle(Duration::ZERO, Duration::MAX),
         );
         for id in OTHERS {
             assert!(
@@ -82,16 +82,17 @@ fn events_are_few_and_come_outside_of_locks<M: PhaseMap + Default + 'static>() {
         lines: Arc::clone(&lines),
     };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(asking), || {
-        assert!(router.register_in(7, StartPhase::ThinkDecode));
+        let began = router.register_with(7, StartPhase::ThinkDecode);
+        assert_eq!(began, Ok(PhaseEvent::Unchanged));
         for token in 0..50 {
             let event = router.on_token(7, 9, None).unwrap();
             assert_eq!(matches!(event, PhaseEvent::ForceBudget { .. }), token == 2);
         }
         assert_eq!(
             router.on_token(7, 2, None),
-            Some(PhaseEvent::ExitThink { tokens_used: 51 })
+            Ok(PhaseEvent::ExitThink { tokens_used: 51 })
         );
-        assert!(router.reap(7));
+        assert!(router.reap(7).is_some());
     });
     let lines = lines.lock().unwrap();
     let said: BTreeMap<&str, Level> = lines
@@ -106,7 +107,7 @@ fn events_are_few_and_come_outside_of_locks<M: PhaseMap + Default + 'static>() {
     };
     assert_eq!(level_of("request registered key=7"), Some(Level::DEBUG));
     assert_eq!(
-        level_of("budget forced key=7 inject_token=2 reason=hard_cap"),
+        level_of("budget forced key=7 inject=[2] reason=hard_cap"),
         Some(Level::INFO),
         "{lines:?}"
     );
@@ -115,29 +116,41 @@ fn events_are_few_and_come_outside_of_locks<M: PhaseMap + Default + 'static>() {
 
 #[cfg(feature = "metrics")]
 mod metrics {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-    use phase_state::{PhaseRouter, PhaseRouterConfig, StartPhase};
+    use phase_state::{
+        Format, PhaseEntry, PhaseEvent, PhaseRouter, PhaseRouterConfig, Registration, RequestKey,
+        StartPhase,
+    };
     use state_map::model::ReferenceMap;
 
-    #[test]
-    fn gauges_and_counters_go_by_their_names() {
+    type Map = ReferenceMap<RequestKey, PhaseEntry>;
+
+    fn router(format: Format) -> Arc<PhaseRouter<Map>> {
+        let config = PhaseRouterConfig {
+            min_think_tokens: 1,
+            max_think_tokens: 2,
+            formats: vec![
+                format,
+                Format::with_marker_ids([1], [2], [3]).named("second"),
+            ],
+            ..PhaseRouterConfig::default()
+        };
+        Arc::new(PhaseRouter::with_map(config, Map::default()).unwrap())
+    }
+
+    fn plain() -> Format {
+        Format::with_marker_ids([1], [2], [3])
+    }
+
+    /// All that metrics are told of meanwhile, in order of their names.
+    fn told(act: impl FnOnce()) -> Vec<String> {
+        super::other_threads_have_a_subscriber();
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
-        ::metrics::with_local_recorder(&recorder, || {
-            let config = PhaseRouterConfig {
-                min_think_tokens: 1,
-                max_think_tokens: 2,
-                ..PhaseRouterConfig::with_marker_ids([1], [2], [3])
-            };
-            let router = PhaseRouter::with_map(config, ReferenceMap::default()).unwrap();
-            for id in 0..3 {
-                assert!(router.register_in(id, StartPhase::ThinkDecode));
-                for token in [9, 9, 9, 2] {
-                    let _ = router.on_token(id, token, None);
-                }
-            }
-            assert!(router.reap(0));
-        });
+        ::metrics::with_local_recorder(&recorder, act);
         let mut seen: Vec<String> = snapshotter
             .snapshot()
             .into_vec()
@@ -157,12 +170,153 @@ mod metrics {
             })
             .collect();
         seen.sort();
+        seen
+    }
+
+    fn feed(router: &PhaseRouter<Map>, key: u64, tokens: &[u32]) {
+        for token in tokens {
+            assert!(router.on_token(key, *token, None).is_ok());
+        }
+    }
+
+    fn begin(router: &PhaseRouter<Map>, key: u64) {
+        assert!(router.register_with(key, StartPhase::ThinkDecode).is_ok());
+    }
+
+    #[test]
+    fn gauges_and_counters_go_by_their_names() {
+        let router = router(plain());
+        let told = told(|| {
+            for id in 0..3 {
+                begin(&router, id);
+                feed(&router, id, &[9, 9, 9, 2]);
+            }
+            assert!(router.reap(0).is_some());
+        });
         assert_eq!(
-            seen,
+            told,
             [
                 "phase_state.budget_forced{reason=hard_cap} 3",
                 "phase_state.think_tokens{} [4.0, 4.0, 4.0]",
                 "phase_state.tracked_requests{} 2",
+            ]
+        );
+    }
+
+    #[test]
+    fn formats_are_labels() {
+        let router = router(plain().named("first"));
+        let told = told(|| {
+            let second = Registration::from(StartPhase::ThinkDecode)
+                .format(router.format("second").unwrap());
+            begin(&router, 1);
+            assert!(router.register_with(2, second).is_ok());
+            feed(&router, 1, &[9, 2]);
+            feed(&router, 2, &[9, 9, 2]);
+        });
+        assert_eq!(
+            told,
+            [
+                "phase_state.budget_forced{reason=hard_cap,format=second} 1",
+                "phase_state.think_tokens{format=first} [2.0]",
+                "phase_state.think_tokens{format=second} [3.0]",
+                "phase_state.tracked_requests{} 2",
+            ]
+        );
+    }
+
+    /// However a thought is cut: it is just the longest ones that are.
+    #[test]
+    fn a_thought_that_is_cut_is_told_of() {
+        let router = router(plain());
+        let told = told(|| {
+            for id in 0..4 {
+                begin(&router, id);
+                feed(&router, id, &[9, 9, 9, 9, 9]);
+            }
+            assert!(router.reap(0).is_some());
+            let handle = router.track_with(4, StartPhase::ThinkDecode);
+            let (mut handle, _) = handle.unwrap();
+            assert!(handle.on_token(9, None).is_ok());
+            drop(handle);
+            assert!(
+                router
+                    .reap_idle(Duration::ZERO, Duration::from_secs(1))
+                    .is_empty()
+            );
+            let idle = router.reap_idle(Duration::from_secs(1), Duration::from_secs(1));
+            assert_eq!(idle.len(), 3);
+            // Nothing was thought here, and nothing is cut.
+            begin(&router, 9);
+            assert!(router.reap(9).is_some());
+        });
+        assert_eq!(
+            told,
+            [
+                "phase_state.budget_forced{reason=hard_cap} 4",
+                "phase_state.think_tokens{} [5.0, 1.0, 5.0, 5.0, 5.0]",
+                "phase_state.tracked_requests{} 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_router_that_is_dropped_leaves_no_gauge_behind() {
+        let told = told(|| {
+            let router = router(plain());
+            for id in 0..3 {
+                begin(&router, id);
+            }
+            assert!(router.reap(0).is_some());
+            drop(router);
+        });
+        assert_eq!(told, ["phase_state.tracked_requests{} 0"]);
+    }
+
+    #[test]
+    fn what_is_fed_again_is_told_once() {
+        let router = router(plain());
+        let told = told(|| {
+            begin(&router, 1);
+            let before = router.state_of(1).unwrap();
+            for _ in 0..3 {
+                feed(&router, 1, &[9, 9, 9, 2, 8]);
+                assert_eq!(router.rollback(1, &before), Ok(PhaseEvent::Unchanged));
+            }
+            feed(&router, 1, &[9]);
+            assert!(router.reap(1).is_some());
+        });
+        assert_eq!(
+            told,
+            [
+                "phase_state.budget_forced{reason=hard_cap} 1",
+                "phase_state.think_tokens{} [4.0]",
+                "phase_state.tracked_requests{} 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_request_that_moves_is_told_once() {
+        let (here, there) = (router(plain()), router(plain()));
+        let told = told(|| {
+            begin(&here, 1);
+            feed(&here, 1, &[9, 9, 9]);
+            let state = here.move_out(1).unwrap();
+            assert_eq!(
+                there.register_with(1, Registration::resume(state)),
+                Ok(PhaseEvent::Unchanged),
+                "its end was forced already"
+            );
+            feed(&there, 1, &[2]);
+            assert!(there.reap(1).is_some());
+        });
+        assert_eq!(
+            told,
+            [
+                "phase_state.budget_forced{reason=hard_cap} 1",
+                "phase_state.think_tokens{} [4.0]",
+                "phase_state.tracked_requests{} 0",
             ]
         );
     }

@@ -1,16 +1,41 @@
 //! What samples do: the averages, what is judged by them and when, and what goes before what.
 
-use super::{END, Fed, START, config, exit, forced, output, plain, run, thinking};
+use super::oracle::Event;
+use super::{END, Fed, START, exit, forced, output, plain, rules, run, thinking};
+use crate::machine::{State, step, step_mut};
 use crate::{
-    BudgetForceReason::{self, Converged, HardCap, Overthinking},
-    EntropySignal, PhaseEvent, PhaseKind, PhaseRouterConfig,
+    BudgetForceReason::{self, HardCap, Overthinking},
+    Converged, EntropySignal, Forced, Format, PhaseEvent, PhaseKind, PhaseRouterConfig, Spans,
     StartPhase::{self, ThinkDecode},
     ThinkPhase,
-    machine::{Rules, State, step, step_mut},
 };
 
-const fn sample(token_entropy: f32, eat: f32) -> Option<EntropySignal> {
-    Some(EntropySignal { token_entropy, eat })
+const CONVERGED: BudgetForceReason = BudgetForceReason::Converged;
+
+/// With both rules, at thresholds that are exact in binary, and one transition enough.
+fn config() -> PhaseRouterConfig {
+    PhaseRouterConfig {
+        converged: Some(Converged {
+            max_variance: 0.001,
+            min_mass: 0.25,
+        }),
+        overthinking: Some(crate::Overthinking {
+            min_index: 3.0,
+            min_transitions: 1,
+        }),
+        ..super::config()
+    }
+}
+
+fn start(config: &PhaseRouterConfig, start: StartPhase) -> State {
+    State::start(&rules(config).unwrap(), start, None).0
+}
+
+const fn sample(token_entropy: f32, end_mass: f32) -> Option<EntropySignal> {
+    Some(EntropySignal {
+        token_entropy,
+        end_mass,
+    })
 }
 
 /// A transition, with a mass that moves.
@@ -44,8 +69,8 @@ fn first_force(
     let tokens: Vec<Fed> = (1..=tokens).map(|at| (9, sample_of(at))).collect();
     let (events, _) = run(config, ThinkDecode, &tokens);
     assert!(events.len() <= 1, "{events:?}");
-    events.first().map(|&(at, event)| match event {
-        PhaseEvent::ForceBudget { reason, .. } => (at, reason),
+    events.first().map(|(at, event)| match event {
+        Event::Force(_, reason) => (*at, *reason),
         other => panic!("{other:?}"),
     })
 }
@@ -53,41 +78,61 @@ fn first_force(
 #[test]
 fn convergence() {
     let settled = |config: &PhaseRouterConfig| first_force(config, 9, |_| SETTLED);
-    assert_eq!(settled(&config()), Some((1, Converged)));
+    assert_eq!(settled(&config()), Some((1, CONVERGED)));
     assert_eq!(first_force(&config(), 9, |_| None), None, "no samples");
 
     let floor = with(|config| config.min_think_tokens = 4);
-    assert_eq!(settled(&floor), Some((5, Converged)), "past the floor");
+    assert_eq!(settled(&floor), Some((5, CONVERGED)), "past the floor");
     let sampled = |at| if at == 1 || at == 7 { SETTLED } else { None };
     let outcome = first_force(&floor, 9, sampled);
-    assert_eq!(outcome, Some((7, Converged)), "on a token with a sample");
+    assert_eq!(outcome, Some((7, CONVERGED)), "on a token with a sample");
 
     // One sample of 1: the averages are 3/4 and 5/8, the variance 1/16.
     let once = |threshold| {
-        let config = with(|config| config.eat_ema_variance_threshold = threshold);
+        let config = with(|config| {
+            config.converged = Some(Converged {
+                max_variance: threshold,
+                min_mass: 0.25,
+            });
+        });
         first_force(&config, 1, |_| sample(1.0, 1.0))
     };
     assert_eq!(once(0.0625), None, "at the threshold");
-    assert_eq!(once(0.062_500_01), Some((1, Converged)), "below it");
+    assert_eq!(once(0.062_500_01), Some((1, CONVERGED)), "below it");
 
-    let never = with(|config| config.eat_ema_variance_threshold = 0.0);
-    assert_eq!(settled(&never), None, "at 0 nothing converges");
+    let massive = |least| {
+        let config = with(|config| {
+            config.converged = Some(Converged {
+                max_variance: 1.0,
+                min_mass: least,
+            });
+        });
+        first_force(&config, 1, |_| sample(1.0, 1.0))
+    };
+    assert_eq!(massive(0.75), Some((1, CONVERGED)), "of that mass");
+    assert_eq!(massive(0.750_001), None, "of less");
+
+    let never = with(|config| config.converged = None);
+    assert_eq!(settled(&never), None, "without the rule");
+    assert_eq!(settled(&super::config()), None, "by default");
 }
 
 /// The variance of equal samples of 0.3 comes out as -7e-9 on the 259th, and is taken as 0: that is
-/// below the smallest threshold, and not below none.
+/// below the smallest threshold.
 #[test]
 fn a_variance_is_never_negative() {
     let equal = |threshold| {
         let config = with(|config| {
             config.ema_alpha = 0.05;
-            config.eat_ema_variance_threshold = threshold;
+            config.converged = Some(Converged {
+                max_variance: threshold,
+                min_mass: 0.25,
+            });
             config.min_think_tokens = 258;
         });
         first_force(&config, 300, |_| sample(1.0, 0.3))
     };
-    assert_eq!(equal(f32::MIN_POSITIVE), Some((259, Converged)));
-    assert_eq!(equal(0.0), None);
+    assert_eq!(equal(f32::MIN_POSITIVE), Some((259, CONVERGED)));
 }
 
 #[test]
@@ -113,14 +158,19 @@ fn overthinking() {
 
 #[test]
 fn of_what_is_due_converged_goes_first_and_the_cap_last() {
-    let both = with(|config| config.eat_ema_variance_threshold = 1.0);
+    let both = with(|config| {
+        config.converged = Some(Converged {
+            max_variance: 1.0,
+            min_mass: 0.0,
+        });
+    });
     let last = |n, sample| move |at| if at == n { sample } else { None };
     let outcome = first_force(&both, 9, last(9, WAVERING));
-    assert_eq!(outcome, Some((9, Converged)));
+    assert_eq!(outcome, Some((9, CONVERGED)));
 
     let capped = |max| with(|config| config.max_think_tokens = max);
     let outcome = first_force(&capped(3), 3, last(3, SETTLED));
-    assert_eq!(outcome, Some((3, Converged)));
+    assert_eq!(outcome, Some((3, CONVERGED)));
     let outcome = first_force(&capped(8), 8, turns_at(8));
     assert_eq!(outcome, Some((8, Overthinking)));
     let outcome = first_force(&capped(3), 4, calm);
@@ -133,8 +183,7 @@ fn of_what_is_due_converged_goes_first_and_the_cap_last() {
 #[test]
 fn with_nothing_to_inject_nothing_is_forced() {
     let endless = with(|config| {
-        config.think_start_markers.clear();
-        config.think_end_markers.clear();
+        config.formats = vec![Format::default()];
         config.max_think_tokens = 2;
     });
     assert_eq!(first_force(&endless, 4, |_| SETTLED), None);
@@ -143,16 +192,13 @@ fn with_nothing_to_inject_nothing_is_forced() {
 }
 
 #[test]
-fn what_is_injected_is_the_first_token_of_the_first_end() {
+fn what_is_injected_is_the_first_end() {
     let config = with(|config| {
-        config.think_end_markers = vec![vec![7, 8], vec![END]];
+        config.formats[0].think_end = vec![vec![7, 8], vec![END]];
         config.max_think_tokens = 1;
     });
     let (events, phase) = run(&config, ThinkDecode, &plain(&[9, 7, 8]));
-    let inject = PhaseEvent::ForceBudget {
-        inject_token: 7,
-        reason: HardCap,
-    };
+    let inject = Event::Force(vec![7, 8], HardCap);
     assert_eq!(events, [(1, inject), (3, exit(3))]);
     assert_eq!(phase, output(3));
 }
@@ -171,10 +217,10 @@ fn the_averages_are_those_of_the_formulas() {
     ];
     let expected = ThinkPhase::ThinkDecode {
         tokens_so_far: 4,
-        eat_ema: 0.375,     // 0 and (1 and 1/2)
-        eat_ema_sq: 0.3125, // 0 and (1 and 1/4)
-        rpdi_local: 0.25,   // 0 and (1 and 0)
-        rpdi_global: 0.375, // half on the second token, and a quarter less on the fourth
+        end_mass_ema: 0.375,     // 0 and (1 and 1/2)
+        end_mass_sq_ema: 0.3125, // 0 and (1 and 1/4)
+        rpdi_local: 0.25,        // 0 and (1 and 0)
+        rpdi_global: 0.375,      // half on the second token, and a quarter less on the fourth
         force_in_progress: false,
     };
     assert_eq!(run(&config, ThinkDecode, &fed), (vec![], expected));
@@ -183,11 +229,11 @@ fn the_averages_are_those_of_the_formulas() {
 #[test]
 fn a_forced_span_is_still_averaged() {
     let (events, phase) = run(&config(), ThinkDecode, &[(9, SETTLED), (9, WAVERING)]);
-    assert_eq!(events, [(1, forced(Converged))]);
+    assert_eq!(events, [(1, forced(CONVERGED))]);
     let expected = ThinkPhase::ThinkDecode {
         tokens_so_far: 2,
-        eat_ema: 0.75,
-        eat_ema_sq: 0.625,
+        end_mass_ema: 0.75,
+        end_mass_sq_ema: 0.625,
         rpdi_local: 0.5,
         rpdi_global: 0.5,
         force_in_progress: true,
@@ -199,13 +245,13 @@ fn a_forced_span_is_still_averaged() {
 fn a_second_span_has_a_floor_and_averages_of_its_own() {
     let config = with(|config| {
         config.min_think_tokens = 2;
-        config.reentry = true;
+        config.formats[0].spans = Spans::Any;
     });
     let mut fed = vec![(9, WAVERING), (9, WAVERING), (END, None), (START, WAVERING)];
     assert_eq!(run(&config, ThinkDecode, &fed).1, thinking(0, false));
     fed.extend([(9, SETTLED); 3]);
     let (events, _) = run(&config, ThinkDecode, &fed);
-    let again = [(4, PhaseEvent::EnterThink), (7, forced(Converged))];
+    let again = [(4, Event::EnterThink), (7, forced(CONVERGED))];
     assert_eq!(events, [&[(3, exit(3))], &again[..]].concat());
 }
 
@@ -228,13 +274,13 @@ fn no_sample_makes_a_nan() {
     let wild = [1.8e19, 1e20, -1.8e19, f32::MAX, 1e18, -1.0, 0.0];
     for ema_alpha in [f32::MIN_POSITIVE, 0.05, 0.5, 1.0] {
         let config = with(|config| config.ema_alpha = ema_alpha);
-        let rules = Rules::new(&config).unwrap();
-        let mut state = State::start(ThinkDecode);
-        for eat in wild.into_iter().cycle().take(50) {
-            let _ = step_mut(&mut state, &rules, 9, sample(f32::MAX, eat).as_ref());
+        let rules = rules(&config).unwrap();
+        let mut state = start(&config, ThinkDecode);
+        for mass in wild.into_iter().cycle().take(50) {
+            let _ = step_mut(&mut state, &rules, 9, sample(f32::MAX, mass).as_ref());
             let floats = [
-                state.averages.eat_ema,
-                state.averages.eat_ema_sq,
+                state.averages.mass_ema,
+                state.averages.mass_sq_ema,
                 state.averages.rpdi_local,
             ];
             assert!(!floats.iter().any(|float| float.is_nan()), "{state:?}");
@@ -244,46 +290,60 @@ fn no_sample_makes_a_nan() {
 
 #[test]
 fn rules_come_of_valid_configs_only() {
-    let invalid = with(|config| config.think_end_markers.clear());
+    let invalid = with(|config| config.formats[0].think_end.clear());
     assert_eq!(
-        Rules::new(&invalid).unwrap_err(),
+        rules(&invalid).unwrap_err(),
         invalid.validate().unwrap_err()
     );
 }
 
 #[test]
 fn counts_saturate() {
-    let rules = Rules::new(&with(|config| config.reentry = true)).unwrap();
-    let mut state = State {
-        tokens: u32::MAX - 1,
-        earlier: 5,
-        forced: true,
-        ..State::start(ThinkDecode)
-    };
+    let config = with(|config| {
+        config.formats[0].spans = Spans::Any;
+        config.converged = None;
+    });
+    let rules = rules(&config).unwrap();
+    let mut state = start(&config, ThinkDecode);
+    state.tokens = u32::MAX - 1;
+    state.tally.think = 5;
+    state.forced = true;
     let mut feed = |token, sample: Option<EntropySignal>| {
         let event = step_mut(&mut state, &rules, token, sample.as_ref());
+        let event = Event::of(event, |injection| rules.tokens(injection).to_vec());
         (event, state.phase())
     };
     for _ in 0..3 {
-        assert_eq!(feed(9, None).0, PhaseEvent::Unchanged);
+        assert_eq!(feed(9, None).0, Event::Unchanged);
     }
     assert_eq!(feed(9, None).1, thinking(u32::MAX, true));
     assert_eq!(feed(END, None), (exit(u32::MAX), output(u32::MAX)));
-    assert_eq!(feed(START, None).0, PhaseEvent::EnterThink);
-    assert_eq!(feed(9, None).0, forced(HardCap));
+    assert_eq!(feed(START, None).0, forced(HardCap), "nothing is left");
 }
 
 #[test]
 fn a_phase_is_entered_as_it_begins() {
-    let rules = Rules::new(&config()).unwrap();
-    let (state, event) = step(State::start(ThinkDecode), &rules, 9, SETTLED.as_ref());
-    assert_eq!(event, forced(Converged));
+    let config = config();
+    let rules = rules(&config).unwrap();
+    let (state, event) = step(start(&config, ThinkDecode), &rules, 9, SETTLED.as_ref());
+    assert!(matches!(
+        event,
+        PhaseEvent::ForceBudget {
+            reason: CONVERGED,
+            ..
+        }
+    ));
     let (state, _) = step(state, &rules, 9, WAVERING.as_ref());
     let (state, _) = step(state, &rules, END, None);
-    let expected = State {
+    let mut expected = State {
         kind: PhaseKind::OutputDecode,
-        earlier: 3,
-        ..State::start(StartPhase::Prefill)
+        ..start(&config, StartPhase::Prefill)
     };
+    expected.tally.think = 3;
+    expected.tally.spans = 1;
+    expected.tally.forced = Some(Forced {
+        reason: CONVERGED,
+        at_token: 1,
+    });
     assert_eq!(state, expected);
 }

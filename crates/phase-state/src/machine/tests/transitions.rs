@@ -1,26 +1,20 @@
 //! Transitions that tokens alone bring about, one row each: config, start, tokens; the events and
 //! where it ends.
 
-use static_assertions::const_assert_eq;
-
-use super::{END, EOS, START, config, exit, forced, output, plain, run, thinking};
+use super::oracle::Event::{self, Complete, EnterThink, EnterTool, ExitTool, Force};
+use super::{END, EOS, START, config, exit, forced, output, plain, run, thinking, with_format};
 use crate::{
     BudgetForceReason::HardCap,
-    PhaseEvent::{self, Complete, EnterThink},
-    PhaseRouterConfig,
+    Format, PhaseRouterConfig, Spans,
     StartPhase::{self, Prefill, ThinkDecode},
     ThinkPhase,
-    machine::State,
 };
-
-// With the bits of a cell's own, within a line of 64 bytes.
-const_assert_eq!(size_of::<State>(), 28);
 
 type Row<'a> = (
     &'a str,
     StartPhase,
     &'a [u32],
-    &'a [(usize, PhaseEvent)],
+    &'a [(usize, Event)],
     ThinkPhase,
 );
 
@@ -29,6 +23,10 @@ fn check(config: &PhaseRouterConfig, rows: &[Row<'_>]) {
         let expected = (events.to_vec(), *phase);
         assert_eq!(run(config, *start, &plain(tokens)), expected, "{name}");
     }
+}
+
+fn of_one_token(spans: Spans) -> PhaseRouterConfig {
+    with_format(Format::with_marker_ids([START], [END], [EOS]).spans(spans))
 }
 
 #[test]
@@ -68,13 +66,13 @@ fn without_markers() {
 #[test]
 #[rustfmt::skip]
 fn markers_of_several_tokens() {
-    let config = PhaseRouterConfig {
-        think_start_markers: vec![vec![1, 1, 2], vec![4, 5]],
-        think_end_markers: vec![vec![END, 3], vec![1, 1, 3]],
-        eos_markers: vec![vec![EOS, 2], vec![5, 6]],
-        reentry: true,
-        ..config()
-    };
+    let config = with_format(Format {
+        think_start: vec![vec![1, 1, 2], vec![4, 5]],
+        think_end: vec![vec![END, 3], vec![1, 1, 3]],
+        eos: vec![vec![EOS, 2], vec![5, 6]],
+        spans: Spans::Any,
+        ..Format::default()
+    });
     check(&config, &[
         ("start under way", Prefill, &[1, 1], &[], ThinkPhase::Prefill),
         ("end of sequence under way", Prefill, &[EOS], &[], ThinkPhase::Prefill),
@@ -96,8 +94,7 @@ fn markers_of_several_tokens() {
 #[test]
 #[rustfmt::skip]
 fn re_entry() {
-    let config = PhaseRouterConfig { reentry: true, ..config() };
-    check(&config, &[
+    check(&of_one_token(Spans::Any), &[
         (
             "think, answer, think, answer", ThinkDecode, &[9, END, 9, START, 9, 9, END, EOS],
             &[(2, exit(2)), (4, EnterThink), (7, exit(3)), (8, Complete)], ThinkPhase::Complete,
@@ -111,25 +108,133 @@ fn re_entry() {
     ]);
 }
 
+/// `vllm#48971`, `#48690`: an answer that quotes the marker is no thought.
+#[test]
+#[rustfmt::skip]
+fn one_span_wherever_it_starts() {
+    check(&of_one_token(Spans::Once), &[
+        ("late", Prefill, &[9, 9, START, 9, END], &[(3, EnterThink), (5, exit(2))], output(2)),
+        ("quoted after it", Prefill, &[9, START, END, START, 9, 9], &[(2, EnterThink), (3, exit(1))], output(1)),
+        ("quoted after a thought of the template's", ThinkDecode, &[END, START, 9], &[(1, exit(1))], output(1)),
+        ("then the end", Prefill, &[9, START, END, 9, EOS], &[(2, EnterThink), (3, exit(1)), (5, Complete)], ThinkPhase::Complete),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn whitespace_before_a_thought_is_passed_over() {
+    let newline = 99;
+    let with = |spans| with_format(Format {
+        skipped: vec![vec![newline], vec![98]],
+        spans,
+        ..Format::with_marker_ids([START], [END], [EOS])
+    });
+    check(&with(Spans::First), &[
+        ("a newline", Prefill, &[newline, START, 9], &[(2, EnterThink)], thinking(1, false)),
+        ("several", Prefill, &[newline, 98, newline, START], &[(4, EnterThink)], thinking(0, false)),
+        ("nothing but", Prefill, &[newline, 98], &[], ThinkPhase::Prefill),
+        ("an answer", Prefill, &[newline, 9, START], &[], output(0)),
+        ("the end", Prefill, &[newline, EOS], &[(2, Complete)], ThinkPhase::Complete),
+        ("not in a thought", ThinkDecode, &[newline], &[], thinking(1, false)),
+    ]);
+    let quoted = [newline, START, 9, END, 50, START, 50];
+    check(&with(Spans::First), &[
+        ("quoted", Prefill, &quoted, &[(2, EnterThink), (4, exit(2))], output(2)),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn tool_calls() {
+    let (open, close) = (110, 111);
+    let with = |spans| with_format(Format {
+        tool_start: vec![vec![open]],
+        tool_end: vec![vec![close, close]],
+        spans,
+        ..Format::with_marker_ids([START], [END], [EOS])
+    });
+    let tool = |tokens_so_far| ThinkPhase::ToolCall { tokens_so_far };
+    check(&with(Spans::First), &[
+        ("at once", Prefill, &[open, 9], &[(1, EnterTool)], tool(1)),
+        ("after a thought", ThinkDecode, &[END, open, 9, close, close], &[(1, exit(1)), (2, EnterTool), (5, ExitTool(3))], output(1)),
+        ("several", Prefill, &[9, open, close, close, open, 9], &[(2, EnterTool), (4, ExitTool(2)), (5, EnterTool)], tool(1)),
+        ("quoted in a thought", ThinkDecode, &[open, 9], &[], thinking(2, false)),
+        ("a start in it", Prefill, &[open, START, open, 9], &[(1, EnterTool)], tool(3)),
+        ("cut by the end", Prefill, &[open, 9, EOS], &[(1, EnterTool), (3, Complete)], ThinkPhase::Complete),
+        ("no thought after it", Prefill, &[open, close, close, START], &[(1, EnterTool), (3, ExitTool(2))], output(0)),
+    ]);
+    check(&with(Spans::Any), &[
+        (
+            "then think again", ThinkDecode, &[END, open, close, close, START, 9, END],
+            &[(1, exit(1)), (2, EnterTool), (4, ExitTool(2)), (5, EnterThink), (7, exit(2))], output(3),
+        ),
+    ]);
+}
+
 #[test]
 #[rustfmt::skip]
 fn the_cap() {
+    let config = PhaseRouterConfig {
+        max_think_tokens: 3,
+        ..of_one_token(Spans::Any)
+    };
     let cap = forced(HardCap);
-    let config = PhaseRouterConfig { max_think_tokens: 3, reentry: true, ..config() };
     check(&config, &[
-        ("not yet", ThinkDecode, &[9, 9], &[], thinking(2, false)),
-        ("once", ThinkDecode, &[9, 9, 9, 9, 9], &[(3, cap)], thinking(5, true)),
-        ("and ended", ThinkDecode, &[9, 9, 9, END, 9], &[(3, cap), (4, exit(4))], output(4)),
-        ("the end goes before it", ThinkDecode, &[9, 9, END], &[(3, exit(3))], output(3)),
+        ("at the cap", ThinkDecode, &[9, 9, 9], &[(3, cap.clone())], thinking(3, true)),
+        ("once", ThinkDecode, &[9, 9, 9, 9, 9], &[(3, cap.clone())], thinking(5, true)),
+        ("an end first", ThinkDecode, &[9, 9, END], &[(3, exit(3))], output(3)),
+        ("followed", ThinkDecode, &[9, 9, 9, END], &[(3, cap.clone()), (4, exit(4))], output(4)),
         (
-            "counts over the spans", ThinkDecode, &[9, END, START, 9, 9],
-            &[(2, exit(2)), (3, EnterThink), (4, cap)], thinking(2, true),
+            "over all spans", ThinkDecode, &[9, END, START, 9, 9],
+            &[(2, exit(2)), (3, EnterThink), (4, cap.clone())], thinking(2, true),
         ),
         (
-            "once a span", ThinkDecode, &[9, 9, 9, END, START, 9, 9],
-            &[(3, cap), (4, exit(4)), (5, EnterThink), (6, cap)], thinking(2, true),
+            "spent: with the start", ThinkDecode, &[9, 9, 9, END, START, 9],
+            &[(3, cap.clone()), (4, exit(4)), (5, cap.clone())], thinking(1, true),
         ),
     ]);
     let none = PhaseRouterConfig { max_think_tokens: 0, ..config };
-    check(&none, &[("a cap of nothing", ThinkDecode, &[9], &[(1, cap)], thinking(1, true))]);
+    check(&none, &[
+        ("a cap of nothing, at registration", ThinkDecode, &[9], &[(0, cap.clone())], thinking(1, true)),
+        ("with the start marker", Prefill, &[START, 9], &[(1, cap.clone())], thinking(1, true)),
+        ("followed", Prefill, &[START, END], &[(1, cap), (2, exit(1))], output(1)),
+        ("an answer", Prefill, &[9], &[], output(0)),
+    ]);
+}
+
+/// Whoever injects a marker that the model has begun shows it twice.
+#[test]
+#[rustfmt::skip]
+fn an_end_marker_under_way_is_waited_for() {
+    let config = PhaseRouterConfig {
+        max_think_tokens: 4,
+        ..with_format(Format {
+            think_start: vec![vec![START]],
+            think_end: vec![vec![10, 11, 12], vec![13, 14], vec![10, 15]],
+            ..Format::default()
+        })
+    };
+    let whole = Force(vec![10, 11, 12], HardCap);
+    check(&config, &[
+        ("it comes", Prefill, &[START, 7, 7, 10, 11, 12], &[(1, EnterThink), (6, exit(5))], output(5)),
+        ("at the cap", Prefill, &[START, 7, 7, 10, 11], &[(1, EnterThink)], thinking(4, false)),
+        ("it breaks off", Prefill, &[START, 7, 7, 10, 11, 7], &[(1, EnterThink), (6, whole.clone())], thinking(5, true)),
+        ("another comes", Prefill, &[START, 7, 7, 7, 13, 14], &[(1, EnterThink), (6, exit(5))], output(5)),
+        ("none is under way", Prefill, &[START, 7, 7, 7, 7], &[(1, EnterThink), (5, whole.clone())], thinking(4, true)),
+        // It may take as long as the longest is, and no longer.
+        (
+            "begun anew, again and again", Prefill, &[START, 7, 7, 10, 10, 10, 10, 10],
+            &[(1, EnterThink), (8, Force(vec![11, 12], HardCap))], thinking(7, true),
+        ),
+        (
+            "on what is begun, the first that begins so", Prefill, &[START, 7, 7, 10, 10, 10, 13],
+            &[(1, EnterThink)], thinking(6, false),
+        ),
+        (
+            "waited for still", Prefill, &[START, 7, 7, 13, 13, 13, 13],
+            &[(1, EnterThink)], thinking(6, false),
+        ),
+    ]);
+    let left = run(&config, Prefill, &plain(&[START, 7, 7, 13, 13, 13, 13, 13]));
+    assert_eq!(left.0, [(1, EnterThink), (8, Force(vec![14], HardCap))]);
 }
