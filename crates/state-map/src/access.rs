@@ -30,10 +30,11 @@ use crate::StateMap;
 ///
 /// # Panics
 ///
-/// Where a closure panics, or `eq` or `hash` of the key of a call, the panic passes through, no entry
-/// was changed by that call, and the map stays usable. Nothing is promised of a `hash` that panics
-/// while a table is resized. Where a destructor panics, what it belonged to has left the map already,
-/// and the map stays usable; on papaya the panic comes out of whatever operation it happens to run in.
+/// Where a closure panics, or `eq` or `hash` of the key of a call, the panic passes through, no
+/// entry was changed by that call, and the map stays usable. Nothing is promised of a `hash` that
+/// panics while a table is resized. Where a destructor panics, what it belonged to has left the map
+/// already, and the map stays usable; on papaya the panic comes out of whatever operation it
+/// happens to run in.
 pub struct Access<'a, M: StateMap> {
     map: &'a M,
     /// Held for as long as this is open.
