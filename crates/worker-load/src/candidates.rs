@@ -7,7 +7,7 @@ use std::time::Duration;
 use worker_id::WorkerWithDpRank;
 
 use crate::counter::{Charge, No, Word};
-use crate::{Admission, Mix, Refused, WorkerLoad, chance};
+use crate::{Admission, Mix, Refused, WorkerLoad, sync};
 
 /// Workers among which requests choose: their counters, in the order in which they were named. From
 /// [`WorkerLoads::candidates`](crate::WorkerLoads::candidates) or [`everyone`](crate::WorkerLoads::everyone).
@@ -150,7 +150,7 @@ impl<'a> Among<'a> {
     /// Threads count their turns apart.
     #[inline]
     pub fn rotated(&self) -> impl Iterator<Item = usize> + use<> {
-        self.round(chance::turn())
+        self.round(sync::turn())
     }
 
     /// A candidate at random that would take the request.
@@ -165,11 +165,9 @@ impl<'a> Among<'a> {
         if len == 0 {
             return None;
         }
-        let tried = (0..TRIES).map(|_| chance::below(len));
+        let tried = (0..TRIES).map(|_| sync::below(len));
         let mut taking = tried.filter(|at| self.would_take(*at));
-        taking
-            .next()
-            .or_else(|| self.first_from(chance::below(len)))
+        taking.next().or_else(|| self.first_from(sync::below(len)))
     }
 
     /// Nobody takes the request: why, as they are seen now.

@@ -27,15 +27,12 @@
 
 mod budget;
 mod candidates;
-mod chance;
 mod cost;
 #[cfg(any(feature = "http-body", feature = "stream"))]
 mod counted;
 mod counter;
 mod drain;
 mod error;
-#[cfg(feature = "tokio")]
-mod event;
 mod fleet;
 #[cfg(feature = "metrics")]
 mod gauges;
@@ -46,6 +43,7 @@ mod map;
 mod policy;
 mod reservation;
 mod snapshot;
+mod sync;
 mod worker;
 
 #[cfg(any(feature = "http-body", feature = "stream"))]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use worker_id::WorkerWithDpRank;
 
 use crate::counter::{Charge, Word};
-use crate::{Among, WorkerLoad, chance};
+use crate::{Among, WorkerLoad, sync};
 
 /// Chooses one of several workers for a request.
 ///
@@ -197,7 +197,7 @@ impl Policy for PowerOfTwo {
     fn choose(&self, among: &Among<'_>) -> Option<usize> {
         let one = among.at_random()?;
         // Another one, where there is another: at `one` itself once round.
-        let other = among.first_from(one + 1 + chance::below((among.len() - 1).max(1)))?;
+        let other = among.first_from(one + 1 + sync::below((among.len() - 1).max(1)))?;
         let score = |at| among.score(at, &self.0).unwrap_or(f64::INFINITY);
         Some(if score(other) < score(one) {
             other
@@ -240,7 +240,7 @@ impl Policy for WeightedRandom {
             let weight = float(among.workers()[at].0.counter.weight());
             sum += weight;
             // Each takes the place of those before it as often as its share of them all.
-            if chance::part() * sum < weight {
+            if sync::part() * sum < weight {
                 chosen = Some(at);
             }
         }

@@ -8,9 +8,9 @@ use state_map::Retire;
 use worker_id::WorkerWithDpRank;
 
 use crate::counter::{Charge, Counter, No};
-#[cfg(feature = "tokio")]
-use crate::event::Event;
 use crate::reservation::Taken;
+#[cfg(feature = "tokio")]
+use crate::sync::Event;
 use crate::{Ask, Budget, Capacity, Holder, Refused, Reservation};
 
 pub(crate) struct Life {
