@@ -1,8 +1,10 @@
-//! The paths of `worker-load`: a request is counted and counted no longer, by name, by counter and by choice.
+//! The paths of `worker-load`: a request is counted and counted no longer, by name, by counter and
+//! by choice.
 //!
-//! An operation is a reservation and its release, at once: with nothing between them, it is the most that the counter can
-//! cost. Each thread goes over the workers in an order of its own. `load-turn` is the whole of what a router does with a
-//! turn whose session is pinned: its headers are read, its worker is reserved by id, and what goes upstream is made.
+//! An operation is a reservation and its release, at once: with nothing between them, it is the
+//! most that the counter can cost. Each thread goes over the workers in an order of its own.
+//! `load-turn` is the whole of what a router does with a turn whose session is pinned: its headers
+//! are read, its worker is reserved by id, and what goes upstream is made.
 //!
 //! `resolved` is a map that costs nothing: the counter is at hand.
 

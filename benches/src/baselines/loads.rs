@@ -1,12 +1,13 @@
-//! How two released routers count what their workers have in flight: by the worker's address, in a DashMap, on both ways.
+//! How two released routers count what their workers have in flight: by the worker's address, in a
+//! DashMap, on both ways.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-/// A counter behind a lookup by text, when a request begins and when it ends. A guard has the text; it never sinks below
-/// zero, since it looks first.
+/// A counter behind a lookup by text, when a request begins and when it ends. A guard has the text;
+/// it never sinks below zero, since it looks first.
 #[derive(Clone, Debug, Default)]
 pub struct CountersByText(Arc<DashMap<String, Arc<AtomicUsize>>>);
 
@@ -55,7 +56,8 @@ impl Drop for ByText {
     }
 }
 
-/// A number in the map itself, changed under its shard's exclusive lock by an entry that is made where it is missing.
+/// A number in the map itself, changed under its shard's exclusive lock by an entry that is made
+/// where it is missing.
 #[derive(Clone, Debug, Default)]
 pub struct EntriesByText(Arc<DashMap<String, usize>>);
 

@@ -1,6 +1,8 @@
-//! A handler of axum's whose response counts until its last byte has left, or its client has hung up.
+//! A handler of axum's whose response counts until its last byte has left, or its client has hung
+//! up.
 //!
-//! `cargo run -p worker-load --example axum --features http-body`, then `curl -N localhost:8000` and Ctrl-C.
+//! `cargo run -p worker-load --example axum --features http-body`, then `curl -N localhost:8000`
+//! and Ctrl-C.
 
 use std::convert::Infallible;
 use std::sync::Arc;

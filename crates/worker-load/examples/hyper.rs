@@ -1,6 +1,8 @@
-//! A server on hyper that counts each response until its last byte has left, or its client has hung up.
+//! A server on hyper that counts each response until its last byte has left, or its client has hung
+//! up.
 //!
-//! `cargo run -p worker-load --example hyper --features http-body`, then `curl -N localhost:8000` and Ctrl-C.
+//! `cargo run -p worker-load --example hyper --features http-body`, then `curl -N localhost:8000`
+//! and Ctrl-C.
 
 use std::convert::Infallible;
 use std::sync::Arc;

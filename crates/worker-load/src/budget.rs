@@ -2,21 +2,25 @@
 //!
 //! # Why
 //!
-//! *A handle, not a second map of keys.* Whoever has tenants has a place for each: where its key was checked, where its
-//! adapter is known. That place can hold the counter; a map here would be looked up twice a request, and somebody would
-//! have to say when a key's entry may go.
+//! *A handle, not a second map of keys.* Whoever has tenants has a place for each: where its key
+//! was checked, where its adapter is known. That place can hold the counter; a map here would be
+//! looked up twice a request, and somebody would have to say when a key's entry may go.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::counter::{Charge, Counter, No};
+use crate::counter::Counter;
+use crate::word::{Charge, No};
 use crate::{Admission, Capacity, Holder, Refused};
 
-/// A capacity that requests share whatever worker they go to: a tenant's, an API key's, an adapter's, a model's.
+/// A capacity that requests share whatever worker they go to: a tenant's, an API key's, an
+/// adapter's, a model's.
 ///
-/// Clones are the same budget. Keep one where the tenant is kept. It goes when its owner and its last request have gone.
+/// Clones are the same budget. Keep one where the tenant is kept. It goes when its owner and its
+/// last request have gone.
 ///
-/// Each request that counts for it writes its line, on whatever thread: a budget for everything is a line for everybody.
+/// Each request that counts for it writes its line, on whatever thread: a budget for everything is
+/// a line for everybody.
 ///
 /// # Examples
 ///

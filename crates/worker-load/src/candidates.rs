@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use worker_id::WorkerWithDpRank;
 
-use crate::counter::{Charge, No, Word};
+use crate::word::{Charge, No, Word};
 use crate::{Admission, Mix, Refused, WorkerLoad, sync};
 
 /// Workers among which requests choose: their counters, in the order in which they were named. From
-/// [`WorkerLoads::candidates`](crate::WorkerLoads::candidates) or [`everyone`](crate::WorkerLoads::everyone).
+/// [`WorkerLoads::candidates`](crate::WorkerLoads::candidates) or
+/// [`everyone`](crate::WorkerLoads::everyone).
 ///
 /// Keep one while the fleet stands, and make a new one when it does not:
-/// [`is_current`](crate::WorkerLoads::is_current) tells. One that is old is safe. A worker that has left since, or has
-/// begun another life, is never picked from it; one that has joined since is not in it.
+/// [`is_current`](crate::WorkerLoads::is_current) tells. One that is old is safe. A worker that has
+/// left since, or has begun another life, is never picked from it; one that has joined since is not
+/// in it.
 #[derive(Clone)]
 pub struct Candidates {
     workers: Box<[WorkerLoad]>,
@@ -47,9 +49,11 @@ impl fmt::Debug for Candidates {
     }
 }
 
-/// What a [`Policy`](crate::Policy) chooses among: the candidates, and the request that is to go to one of them.
+/// What a [`Policy`](crate::Policy) chooses among: the candidates, and the request that is to go to
+/// one of them.
 ///
-/// Whatever it says of a candidate may be stale when it has said it. The reservation that follows is exact.
+/// Whatever it says of a candidate may be stale when it has said it. The reservation that follows
+/// is exact.
 #[derive(Debug)]
 pub struct Among<'a> {
     candidates: &'a [WorkerLoad],
@@ -113,8 +117,8 @@ impl<'a> Among<'a> {
         counter.would_take(self.charge, self.admission).ok()
     }
 
-    /// How loaded the candidate at this place would be with the request, measured by `mix`: with its load, its weight, and
-    /// how long it has been there. `None` if it would not take it.
+    /// How loaded the candidate at this place would be with the request, measured by `mix`: with
+    /// its load, its weight, and how long it has been there. `None` if it would not take it.
     #[inline]
     #[must_use]
     pub fn score(&self, at: usize, mix: &Mix) -> Option<f64> {
@@ -122,7 +126,8 @@ impl<'a> Among<'a> {
         Some(mix.score(&self.candidates[at], word, self.charge, self.now))
     }
 
-    /// As [`score`](Self::score), without the request, and whether the candidate would take it or not; 0 if there is none.
+    /// As [`score`](Self::score), without the request, and whether the candidate would take it or
+    /// not; 0 if there is none.
     #[must_use]
     pub fn load(&self, at: usize, mix: &Mix) -> f64 {
         self.candidates.get(at).map_or(0.0, |worker| {
@@ -146,8 +151,8 @@ impl<'a> Among<'a> {
         (start..len).chain(0..start)
     }
 
-    /// Every place, from another one at each call: who is first of those that are equal should not always be the same.
-    /// Threads count their turns apart.
+    /// Every place, from another one at each call: who is first of those that are equal should not
+    /// always be the same. Threads count their turns apart.
     #[inline]
     pub fn rotated(&self) -> impl Iterator<Item = usize> + use<> {
         self.round(sync::turn())
@@ -155,8 +160,8 @@ impl<'a> Among<'a> {
 
     /// A candidate at random that would take the request.
     ///
-    /// All that would are equally likely where most of them would. Else one that follows after some that would not is
-    /// likelier.
+    /// All that would are equally likely where most of them would. Else one that follows after some
+    /// that would not is likelier.
     #[inline]
     #[must_use]
     pub fn at_random(&self) -> Option<usize> {

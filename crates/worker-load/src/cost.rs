@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 
 use crate::Budget;
-use crate::counter::{Charge, MOST_TOKENS};
+use crate::word::{Charge, MOST_TOKENS};
 
 /// What a request costs the worker that it goes to, beside being one request.
 ///
-/// All of it is estimated by the caller. What is not known is 0, costs nothing, and is not checked against a cap.
+/// All of it is estimated by the caller. What is not known is 0, costs nothing, and is not checked
+/// against a cap.
 ///
 /// ```
 /// use worker_load::Cost;
@@ -22,14 +23,16 @@ use crate::counter::{Charge, MOST_TOKENS};
 pub struct Cost {
     /// Prompt tokens to be computed: without those that the worker has cached.
     pub prefill: u32,
-    /// Tokens that are going to be generated, as estimated: see [`Reservation::add`](crate::Reservation::add).
+    /// Tokens that are going to be generated, as estimated: see
+    /// [`Reservation::add`](crate::Reservation::add).
     pub decode: u32,
     /// Bytes of KV cache.
     pub kv_bytes: u64,
 }
 
 impl Cost {
-    /// The most tokens that one request counts as, prefill and decode together: 33,554,431. What is more counts as that.
+    /// The most tokens that one request counts as, prefill and decode together: 33,554,431. What is
+    /// more counts as that.
     pub const MOST_TOKENS: u64 = MOST_TOKENS;
 
     /// A request of which nothing is known.
@@ -74,14 +77,16 @@ impl Cost {
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[must_use]
 pub struct Capacity {
-    /// Requests. 262,143 is as many as can be counted, and the cap where there is none or a higher one.
+    /// Requests. 262,143 is as many as can be counted, and the cap where there is none or a higher
+    /// one.
     pub requests: Option<u32>,
-    /// Tokens, prefill and decode together. Running requests may pass this cap; then nothing with tokens is admitted.
+    /// Tokens, prefill and decode together. Running requests may pass this cap; then nothing with
+    /// tokens is admitted.
     pub tokens: Option<u64>,
     /// Bytes of KV cache.
     pub kv_bytes: Option<u64>,
-    /// How much of the load a worker is to have beside others, 1 by default: what policies divide its load by. Means
-    /// nothing in a budget.
+    /// How much of the load a worker is to have beside others, 1 by default: what policies divide
+    /// its load by. Means nothing in a budget.
     pub weight: NonZeroU32,
 }
 
@@ -164,7 +169,8 @@ pub struct Ask<'a> {
     pub cost: Cost,
     /// Whether it could go to another worker.
     pub admission: Admission,
-    /// What else has to have room for it: its tenant's budget, its key's, its adapter's, its model's.
+    /// What else has to have room for it: its tenant's budget, its key's, its adapter's, its
+    /// model's.
     pub budgets: &'a [&'a Budget],
 }
 

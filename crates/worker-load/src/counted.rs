@@ -2,8 +2,9 @@
 //!
 //! # Why
 //!
-//! A request is in flight until its last byte is on its way to the client, not until its headers are. A guard that lives in
-//! a handler is dropped with the handler, and the body goes on; so the body has to have it.
+//! A request is in flight until its last byte is on its way to the client, not until its headers
+//! are. A guard that lives in a handler is dropped with the handler, and the body goes on; so the
+//! body has to have it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,14 +14,16 @@ use pin_project_lite::pin_project;
 use crate::{Outcome, Reservation};
 
 pin_project! {
-    /// A body (feature `http-body`) or a stream (feature `stream`) that holds a [`Reservation`] until it has ended.
+    /// A body (feature `http-body`) or a stream (feature `stream`) that holds a [`Reservation`]
+    /// until it has ended.
     ///
-    /// It has ended at its last frame or item, which is a [success](Outcome::Success); at the first error, a
-    /// [failure](Outcome::Failure); or when it is dropped before that, as when the client hangs up: then the request is
-    /// [abandoned](Outcome::Abandoned). A body that says that it has no frames has ended from the start.
+    /// It has ended at its last frame or item, which is a [success](Outcome::Success); at the first
+    /// error, a [failure](Outcome::Failure); or when it is dropped before that, as when the client
+    /// hangs up: then the request is [abandoned](Outcome::Abandoned). A body that says that it has
+    /// no frames has ended from the start.
     ///
-    /// Everything else passes: frames, trailers, size hints. A stream of `Result`s that has errors within is to be read to
-    /// its end: its items are not looked at.
+    /// Everything else passes: frames, trailers, size hints. A stream of `Result`s that has errors
+    /// within is to be read to its end: its items are not looked at.
     #[derive(Debug)]
     #[must_use = "dropped, it abandons the request"]
     pub struct Counted<T> {
@@ -55,7 +58,8 @@ fn end(reservation: &mut Option<Reservation>, outcome: Outcome) {
 
 #[cfg(feature = "http-body")]
 impl<B: http_body::Body> Counted<B> {
-    /// Holds `reservation` until `body` has ended: not at all, if it has no frames, for then nobody may ever poll it.
+    /// Holds `reservation` until `body` has ended: not at all, if it has no frames, for then nobody
+    /// may ever poll it.
     pub fn body(body: B, reservation: Reservation) -> Self {
         let ended = body.is_end_stream();
         let mut counted = Self::new(body, reservation);

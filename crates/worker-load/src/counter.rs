@@ -1,115 +1,36 @@
-//! What is in flight on one worker, or under one budget: the words that are written, and the one that decides.
+//! What is in flight on one worker, or under one budget: the words that are written, and the one
+//! that decides.
 //!
 //! # Design
 //!
-//! The first line has what every request writes:
+//! The first line has what every request writes. Its `word` is laid out in `word.rs`.
 //!
-//! | bits of `word` | |
-//! |---|---|
-//! | 63 | *gone*: the worker has left |
-//! | 62 | *draining*: nothing new |
-//! | 61 | *shut*: draining, and pinned turns are refused as well |
-//! | 43 to 60 | requests in flight |
-//! | 0 to 42 | tokens in flight, prefill and decode together |
-//!
-//! Requests, tokens and the state must be exact *together*, so they are one word, and an admission is one
-//! compare-and-swap of it. Bytes of KV have a word of their own, which only requests that say them touch. They are taken
-//! before `word`, and given back where `word` refuses. `prefill` is a part of the tokens and has no cap: it follows.
+//! Requests, tokens and the state must be exact *together*, so they are one word, and an admission
+//! is one compare-and-swap of it. Bytes of KV have a word of their own, which only requests that
+//! say them touch. They are taken before `word`, and given back where `word` refuses. `prefill` is
+//! a part of the tokens and has no cap: it follows.
 //!
 //! # Invariants
 //!
-//! 1. `word` is changed by a compare-and-swap that saw no state bit against it and both caps kept ([`Counter::take`]), by
-//!    a subtraction of what was added ([`Counter::give_back`]), by an addition to what is admitted ([`Counter::add`]), or
-//!    in its state bits alone. So no count sinks below zero, and none is admitted over a cap or past a state bit.
-//! 2. No count overflows into its neighbour: a counter holds at most [`MOST_REQUESTS`], and each of them at most
-//!    [`MOST_TOKENS`], whose product has 43 bits.
-//! 3. `bytes` is at least what the admitted requests said. It is more only while a request that `word` is about to
-//!    refuse, or has just refused, gives its bytes back.
-//! 4. A request's `prefill` and `bytes` are given back before its part of `word`: where `word` has no requests, all of
-//!    them are at rest.
+//! 1. `word` is changed by a compare-and-swap that saw no state bit against it and both caps kept
+//!    ([`Counter::take`]), by a subtraction of what was added ([`Counter::give_back`]), by an
+//!    addition to what is admitted ([`Counter::add`]), or in its state bits alone. So no count
+//!    sinks below zero, and none is admitted over a cap or past a state bit.
+//! 2. No count overflows into its neighbour: a counter holds at most [`MOST_REQUESTS`], and each of
+//!    them at most [`MOST_TOKENS`](crate::word::MOST_TOKENS), whose product has 43 bits.
+//! 3. `bytes` is at least what the admitted requests said. It is more only while a request that
+//!    `word` is about to refuse, or has just refused, gives its bytes back.
+//! 4. A request's `prefill` and `bytes` are given back before its part of `word`: where `word` has
+//!    no requests, all of them are at rest.
 //!
 //! `tests/loom.rs` has a scenario for each race here.
 
 use state_map::sync::atomic::{AtomicU64, Ordering};
 
+use crate::word::{
+    Charge, DRAINING, GONE, MOST_REQUESTS, No, ONE_REQUEST, SHUT, STATE, TOKEN_BITS, TOKENS, Word,
+};
 use crate::{Admission, Capacity, Limit};
-
-const TOKEN_BITS: u32 = 43;
-const ONE_REQUEST: u64 = 1 << TOKEN_BITS;
-const TOKENS: u64 = ONE_REQUEST - 1;
-/// The most requests that one counter can hold: 262,143.
-pub(crate) const MOST_REQUESTS: u64 = (1 << 18) - 1;
-/// The most tokens that one request counts as: 33,554,431.
-pub(crate) const MOST_TOKENS: u64 = (1 << 25) - 1;
-
-const GONE: u64 = 1 << 63;
-const DRAINING: u64 = 1 << 62;
-const SHUT: u64 = 1 << 61;
-const STATE: u64 = GONE | DRAINING | SHUT;
-
-/// One moment of a counter's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(u64);
-
-impl Word {
-    #[inline]
-    pub(crate) fn requests(self) -> u64 {
-        (self.0 & !STATE) >> TOKEN_BITS
-    }
-
-    #[inline]
-    pub(crate) fn tokens(self) -> u64 {
-        self.0 & TOKENS
-    }
-
-    #[inline]
-    pub(crate) fn is_gone(self) -> bool {
-        self.0 & GONE > 0
-    }
-
-    #[inline]
-    pub(crate) fn is_draining(self) -> bool {
-        self.0 & DRAINING > 0
-    }
-
-    /// Whether nothing is in flight any more, and nothing new can come.
-    pub(crate) fn is_drained(self) -> bool {
-        self.0 & (GONE | DRAINING) > 0 && self.requests() == 0
-    }
-
-    /// Requests and tokens, each the larger of the two.
-    fn larger(self, other: Self) -> Self {
-        let requests = self.requests().max(other.requests());
-        Self(requests << TOKEN_BITS | self.tokens().max(other.tokens()))
-    }
-
-    fn counts(self) -> Self {
-        Self(self.0 & !STATE)
-    }
-}
-
-/// Why a counter refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum No {
-    Gone,
-    Draining {
-        requests: u64,
-    },
-    Full {
-        limit: Limit,
-        in_flight: u64,
-        cap: u64,
-    },
-}
-
-/// What one request has added to each of its counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Charge {
-    /// All tokens, the prefill's included: [`MOST_TOKENS`] at most.
-    pub(crate) tokens: u64,
-    pub(crate) prefill: u64,
-    pub(crate) bytes: u64,
-}
 
 /// Two lines: what every request writes, and what few do. See the module.
 #[derive(Debug)]
@@ -154,7 +75,8 @@ impl Counter {
         counter
     }
 
-    /// For what is taken by calls that begin after this one. One under way goes by the old caps or the new.
+    /// For what is taken by calls that begin after this one. One under way goes by the old caps or
+    /// the new.
     pub(crate) fn set_capacity(&self, capacity: &Capacity) {
         let requests = capacity.requests.map_or(MOST_REQUESTS, u64::from);
         let tokens = capacity.tokens.unwrap_or(TOKENS);
@@ -169,7 +91,8 @@ impl Counter {
 
     #[inline]
     pub(crate) fn word(&self) -> Word {
-        // With what whoever changed it had done before: a drain's owner reads counts that are at rest.
+        // With what whoever changed it had done before: a drain's owner reads counts that are at
+        // rest.
         Word(self.word.load(Ordering::Acquire))
     }
 
@@ -204,7 +127,8 @@ impl Counter {
 
     /// The most that there was since this was last called, and from now on the most since now.
     pub(crate) fn take_peaks(&self) -> (Word, u64) {
-        // An admission between the two operations of a pair counts for the look that is under way, or for the next.
+        // An admission between the two operations of a pair counts for the look that is under way,
+        // or for the next.
         let peak = Word(self.peak.swap(self.word().counts().0, Ordering::Relaxed));
         let bytes = self.bytes_peak.swap(self.bytes(), Ordering::Relaxed);
         (peak.larger(self.word()), bytes.max(self.bytes()))
@@ -231,7 +155,8 @@ impl Counter {
         if word.requests() >= caps.requests() {
             return Err(full(Limit::Requests, word.requests(), caps.requests()));
         }
-        // What costs no tokens is not refused for them: others may have passed the cap by running on.
+        // What costs no tokens is not refused for them: others may have passed the cap by running
+        // on.
         if charge.tokens > 0 && word.tokens() + charge.tokens > caps.tokens() {
             return Err(full(Limit::Tokens, word.tokens(), caps.tokens()));
         }
@@ -287,7 +212,8 @@ impl Counter {
         loop {
             self.fits(seen, charge, admission)?;
             let taken = seen.0 + ONE_REQUEST + charge.tokens;
-            // Acquire: what was released before has happened. The failure's load is the next `seen`, as `word`'s.
+            // Acquire: what was released before has happened. The failure's load is the next
+            // `seen`, as `word`'s.
             let swapped =
                 self.word
                     .compare_exchange_weak(seen.0, taken, Ordering::AcqRel, Ordering::Acquire);
@@ -321,14 +247,16 @@ impl Counter {
         }
     }
 
-    /// Gives a request back. True if it was the last one of what is draining or gone: whoever waits is to be told.
+    /// Gives a request back. True if it was the last one of what is draining or gone: whoever waits
+    /// is to be told.
     #[inline]
     pub(crate) fn give_back(&self, charge: &Charge) -> bool {
         self.prefill_done(charge.prefill);
         if charge.bytes > 0 {
             self.bytes.fetch_sub(charge.bytes, Ordering::Relaxed);
         }
-        // Release: whoever sees the request gone sees all else of it gone. No borrow, by invariants 1 and 2.
+        // Release: whoever sees the request gone sees all else of it gone. No borrow, by invariants
+        // 1 and 2.
         let before = self
             .word
             .fetch_sub(ONE_REQUEST + charge.tokens, Ordering::AcqRel);
@@ -378,7 +306,8 @@ impl Counter {
         }
     }
 
-    /// Takes nothing new from now on; pinned turns only where `pinned`. The word that it was; unchanged if gone.
+    /// Takes nothing new from now on; pinned turns only where `pinned`. The word that it was;
+    /// unchanged if gone.
     pub(crate) fn drain(&self, pinned: bool) -> Word {
         let state = if pinned { DRAINING } else { DRAINING | SHUT };
         self.change_state(|word| word & !(DRAINING | SHUT) | state)
@@ -401,7 +330,8 @@ impl Counter {
             if seen.is_gone() {
                 return seen;
             }
-            // A request that is counted meanwhile makes this fail, so that none is admitted after the bits are set.
+            // A request that is counted meanwhile makes this fail, so that none is admitted after
+            // the bits are set.
             let swapped = self.word.compare_exchange_weak(
                 seen.0,
                 next(seen.0),

@@ -2,8 +2,9 @@
 
 use crate::WorkerLoad;
 
-/// Workers that drain or have left, until the last of their requests has ended: ranks of one worker, or none that was
-/// there. From [`WorkerLoads::drain`](crate::WorkerLoads::drain) or [`leave`](crate::WorkerLoads::leave).
+/// Workers that drain or have left, until the last of their requests has ended: ranks of one
+/// worker, or none that was there. From [`WorkerLoads::drain`](crate::WorkerLoads::drain) or
+/// [`leave`](crate::WorkerLoads::leave).
 ///
 /// How long to wait is the caller's: it knows when it will end the worker whatever is in flight.
 ///
@@ -46,18 +47,19 @@ impl Draining {
         self.0.iter().all(WorkerLoad::is_drained)
     }
 
-    /// Wakes whoever waits for one that has nothing in flight. It may have begun to wait before the worker was resumed, so
-    /// that no release will wake it.
+    /// Wakes whoever waits for one that has nothing in flight. It may have begun to wait before the
+    /// worker was resumed, so that no release will wake it.
     pub(crate) fn tell(&self) {
         let drained = self.0.iter().filter(|load| load.is_drained());
         drained.for_each(WorkerLoad::tell_drained);
     }
 
-    /// Resolves when [`is_drained`](Self::is_drained), at once if it is. Any number may wait. Needs no runtime; may be
-    /// dropped and called again.
+    /// Resolves when [`is_drained`](Self::is_drained), at once if it is. Any number may wait. Needs
+    /// no runtime; may be dropped and called again.
     #[cfg(feature = "tokio")]
     pub async fn drained(&self) {
-        // One that has been waited for stays drained, but for the exceptions above: then it is waited for again.
+        // One that has been waited for stays drained, but for the exceptions above: then it is
+        // waited for again.
         while !self.is_drained() {
             for worker in &self.0 {
                 let life = &worker.0;

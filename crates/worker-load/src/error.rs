@@ -14,8 +14,8 @@ use crate::Limit;
 pub enum Refused {
     /// A worker or a budget has no room for it.
     ///
-    /// Of two requests that ask at once, both may be told so where one would have fitted: one of them had room in a
-    /// budget, or for its bytes, and gave it back when the rest was refused.
+    /// Of two requests that ask at once, both may be told so where one would have fitted: one of
+    /// them had room in a budget, or for its bytes, and gave it back when the rest was refused.
     #[error(
         "{at} has {in_flight} {limit} in flight, of {cap}: wait for one to end, or raise the cap"
     )]
@@ -37,7 +37,8 @@ pub enum Refused {
         /// What it has in flight.
         requests: u64,
     },
-    /// This life of the worker is not there: it has left, another life has taken its place, or it has not joined.
+    /// This life of the worker is not there: it has left, another life has taken its place, or it
+    /// has not joined.
     #[error("the worker {worker} is not there: choose another one")]
     Gone {
         /// The worker, as it was asked for.

@@ -3,9 +3,10 @@
 //! # Invariants
 //!
 //! 1. Under the lock of `fleet`, the map has exactly the lives that have not gone.
-//! 2. A life that goes is gone (`Counter::end`) before it leaves the map, and the next life enters after that: a request
-//!    that looks up either gets the one and is refused, or the other.
-//! 3. `generation` grows after every change of who is there, and before the call that made it returns.
+//! 2. A life that goes is gone (`Counter::end`) before it leaves the map, and the next life enters
+//!    after that: a request that looks up either gets the one and is refused, or the other.
+//! 3. `generation` grows after every change of who is there, and before the call that made it
+//!    returns.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +21,11 @@ use crate::{Capacity, Draining, PinnedTurns, WorkerLoad, WorkerLoads};
 pub enum Joined {
     /// It was not there, and begins at 0.
     New,
-    /// This life of it was there, and has the new capacity. What it has in flight stays, and so does a drain.
+    /// This life of it was there, and has the new capacity. What it has in flight stays, and so
+    /// does a drain.
     Known,
-    /// Another life of it was there, and has gone, with these requests still in flight. This one begins at 0.
+    /// Another life of it was there, and has gone, with these requests still in flight. This one
+    /// begins at 0.
     Replaced(Draining),
 }
 
@@ -41,13 +44,13 @@ impl<M: LoadMap> WorkerLoads<M> {
         heard("join", worker.into(), joined)
     }
 
-    /// The worker leaves, or ranks of it: nothing is reserved on it from now on. What is in flight ends when it ends; the
-    /// answer tells when that is.
+    /// The worker leaves, or ranks of it: nothing is reserved on it from now on. What is in flight
+    /// ends when it ends; the answer tells when that is.
     ///
     /// # Errors
     ///
-    /// [`Ignored`], where it is not there, or another life of it is. A life that has left before it was heard of is
-    /// remembered, and does not join any more.
+    /// [`Ignored`], where it is not there, or another life of it is. A life that has left before it
+    /// was heard of is remembered, and does not join any more.
     pub fn leave(&self, ranks: impl Into<WorkerRanks>) -> Result<Draining, Ignored> {
         let ranks = ranks.into();
         let mut lives = sync::lock(&self.fleet);
@@ -61,9 +64,9 @@ impl<M: LoadMap> WorkerLoads<M> {
         heard("leave", ranks, left).inspect(Draining::tell)
     }
 
-    /// The worker drains, or ranks of it: nothing new is reserved on it from now on, and turns that are pinned to it only
-    /// where `pinned` says so. To be said again with another answer. It drains until it leaves, or is
-    /// [resumed](Self::resume).
+    /// The worker drains, or ranks of it: nothing new is reserved on it from now on, and turns that
+    /// are pinned to it only where `pinned` says so. To be said again with another answer. It
+    /// drains until it leaves, or is [resumed](Self::resume).
     ///
     /// # Errors
     ///
@@ -90,8 +93,9 @@ impl<M: LoadMap> WorkerLoads<M> {
         heard("resume", ranks, resumed).map(drop)
     }
 
-    /// These are all workers that there are: those that are not among them leave, and those that were not there join. For
-    /// a full list, as after a watch has lost its place. A worker that is listed is there, even if it has left before.
+    /// These are all workers that there are: those that are not among them leave, and those that
+    /// were not there join. For a full list, as after a watch has lost its place. A worker that is
+    /// listed is there, even if it has left before.
     ///
     /// Answers with those that have left.
     pub fn sync(&self, all: impl IntoIterator<Item = (WorkerWithDpRank, Capacity)>) -> Draining {
@@ -197,8 +201,8 @@ impl<M: LoadMap> WorkerLoads<M> {
         })
     }
 
-    /// Does this for each of the ranks that is there, or for the one that is meant, there or not; with the answers of those
-    /// that it was done for, if there are any.
+    /// Does this for each of the ranks that is there, or for the one that is meant, there or not;
+    /// with the answers of those that it was done for, if there are any.
     fn each(
         &self,
         ranks: WorkerRanks,
@@ -226,7 +230,8 @@ impl<M: LoadMap> WorkerLoads<M> {
     }
 }
 
-/// Late news is normal, and no error of anybody's. Told after every lock is released: a subscriber is the user's code.
+/// Late news is normal, and no error of anybody's. Told after every lock is released: a subscriber
+/// is the user's code.
 fn heard<T>(what: &str, ranks: WorkerRanks, outcome: Result<T, Ignored>) -> Result<T, Ignored> {
     if let Err(why) = &outcome {
         tracing::debug!(%ranks, %why, "{what} ignored");

@@ -2,8 +2,8 @@
 //!
 //! # Why
 //!
-//! *Gauges that are set from a snapshot, not moved by each request*: a gauge that is moved is a second count, which can
-//! differ from the first, and costs each request more than the first does.
+//! *Gauges that are set from a snapshot, not moved by each request*: a gauge that is moved is a
+//! second count, which can differ from the first, and costs each request more than the first does.
 
 use std::collections::BTreeSet;
 
@@ -23,11 +23,12 @@ mod names {
     pub(super) const DRAINING: &str = "worker_load.draining";
 }
 
-/// Sets gauges to what a snapshot says: `worker_load.requests`, `tokens`, `prefill_tokens`, `kv_bytes`, `most_requests`,
-/// `most_tokens`, `overrun_tokens` and `draining`, each with the label `worker`, such as `7:0`, without its incarnation.
+/// Sets gauges to what a snapshot says: `worker_load.requests`, `tokens`, `prefill_tokens`,
+/// `kv_bytes`, `most_requests`, `most_tokens`, `overrun_tokens` and `draining`, each with the label
+/// `worker`, such as `7:0`, without its incarnation.
 ///
-/// Keep one for the exporter's loop: it remembers whom it has set gauges for, and sets them to 0 when the worker has left,
-/// since a recorder would show the last value for ever.
+/// Keep one for the exporter's loop: it remembers whom it has set gauges for, and sets them to 0
+/// when the worker has left, since a recorder would show the last value for ever.
 ///
 /// ```
 /// use worker_load::{LoadGauges, WorkerLoads};
@@ -42,7 +43,8 @@ pub struct LoadGauges {
 }
 
 impl LoadGauges {
-    /// Sets the gauges of the workers in `snapshot`, and those of workers that have left since the last one to 0.
+    /// Sets the gauges of the workers in `snapshot`, and those of workers that have left since the
+    /// last one to 0.
     pub fn set(&mut self, snapshot: &Snapshot) {
         let there: BTreeSet<_> = snapshot.workers().iter().map(|load| load.worker).collect();
         for gone in self.shown.difference(&there) {

@@ -1,9 +1,10 @@
-//! A tower service that reserves room on one worker for each request, until the response's body has ended.
+//! A tower service that reserves room on one worker for each request, until the response's body has
+//! ended.
 //!
 //! # Why
 //!
-//! `tower::load` counts a request until its future has answered, which is at the headers: a response that streams for a
-//! minute counts for the first moment of it.
+//! `tower::load` counts a request until its future has answered, which is at the headers: a
+//! response that streams for a minute counts for the first moment of it.
 
 use std::fmt;
 use std::future::Future;
@@ -61,9 +62,11 @@ impl<S, F: Clone> Layer<S> for ReserveLayer<F> {
     }
 }
 
-/// Reserves room for each request, and holds it until the response's [`Counted`] body has ended. From [`ReserveLayer`].
+/// Reserves room for each request, and holds it until the response's [`Counted`] body has ended.
+/// From [`ReserveLayer`].
 ///
-/// A request for which there is no room is answered with [`ReserveError::Refused`], and its worker hears nothing of it.
+/// A request for which there is no room is answered with [`ReserveError::Refused`], and its worker
+/// hears nothing of it.
 #[derive(Clone, Debug)]
 pub struct Reserve<S, F> {
     inner: S,
@@ -141,7 +144,8 @@ where
             Some(answer) => Some(ready!(answer.poll(cx))),
             None => None,
         };
-        // The future goes with its answer: what it holds of the connection should not wait for ours.
+        // The future goes with its answer: what it holds of the connection should not wait for
+        // ours.
         this.answer.set(None);
         Poll::Ready(match (answer, this.reservation.take()) {
             (Some(Ok(response)), Some(Ok(reservation))) => {

@@ -7,20 +7,22 @@
 //!
 //! # Design
 //!
-//! - A counter is one worker's, or one [`Budget`]'s: one word decides admissions. A [`Reservation`] holds the counters that
-//!   it incremented.
+//! - A counter is one worker's, or one [`Budget`]'s: one word decides admissions. A [`Reservation`]
+//!   holds the counters that it incremented.
 //! - [`WorkerLoads`] knows which workers are there, in a map that is a type parameter.
 //! - A [`Policy`] names one of several [`Candidates`], and [`WorkerLoads::pick`] reserves on it.
 //!
 //! # Why
 //!
-//! A count that is decremented by the worker's name leaks when the worker has gone, sinks below zero when it has come
-//! back, and then somebody writes a reaper that wipes it. A guard that holds its counter can do none of that. A choice that
-//! is not yet a reservation is made by many at once, of the same idle worker.
+//! A count that is decremented by the worker's name leaks when the worker has gone, sinks below
+//! zero when it has come back, and then somebody writes a reaper that wipes it. A guard that holds
+//! its counter can do none of that. A choice that is not yet a reservation is made by many at once,
+//! of the same idle worker.
 //!
 //! # Invariants
 //!
-//! - A request counts in a counter exactly as long as its reservation exists, and for what that says.
+//! - A request counts in a counter exactly as long as its reservation exists, and for what that
+//!   says.
 //! - No request is admitted over a cap, nor after its worker has begun to drain or has left.
 
 #![forbid(unsafe_code)]
@@ -44,6 +46,7 @@ mod policy;
 mod reservation;
 mod snapshot;
 mod sync;
+mod word;
 mod worker;
 
 #[cfg(any(feature = "http-body", feature = "stream"))]

@@ -2,8 +2,8 @@
 //!
 //! # Design
 //!
-//! A map from workers to counters, which requests look up or have looked up. Workers come and go under one lock; requests
-//! never take it, and a counter says by itself that its worker has gone.
+//! A map from workers to counters, which requests look up or have looked up. Workers come and go
+//! under one lock; requests never take it, and a counter says by itself that its worker has gone.
 //!
 //! Who is there, and who comes and goes, is in `fleet.rs`.
 
@@ -20,16 +20,17 @@ use crate::{Among, Ask, Budget, Candidates, Policy, Refused, Reservation, Snapsh
 
 /// What each worker has in flight.
 ///
-/// Shared by `Arc` or reference among any number of threads; needs no runtime, spawns nothing. Reservations outlive it.
+/// Shared by `Arc` or reference among any number of threads; needs no runtime, spawns nothing.
+/// Reservations outlive it.
 ///
 /// # Concurrency
 ///
-/// Reserving, giving back, draining and leaving are linearizable for each worker: they change one word of its counter. So
-/// no request is admitted over a cap, nor after a drain or a leave of its worker has begun. Who is there changes under a
-/// lock, which requests do not take.
+/// Reserving, giving back, draining and leaving are linearizable for each worker: they change one
+/// word of its counter. So no request is admitted over a cap, nor after a drain or a leave of its
+/// worker has begun. Who is there changes under a lock, which requests do not take.
 ///
-/// A request that is refused by one of several counters gives back what it has of the others. For that moment another one
-/// may be refused where there is room: see [`Refused::AtCapacity`].
+/// A request that is refused by one of several counters gives back what it has of the others. For
+/// that moment another one may be refused where there is room: see [`Refused::AtCapacity`].
 ///
 /// # Examples
 ///
@@ -64,7 +65,8 @@ impl WorkerLoads {
     #[must_use]
     pub fn new() -> Self
     where
-        // The lifetime puts the question off to the caller: with no backend this crate builds, a call does not.
+        // The lifetime puts the question off to the caller: with no backend this crate builds, a
+        // call does not.
         for<'any> DefaultLoadMap: LoadMap + Default,
     {
         Self::with_map(DefaultLoadMap::default())
@@ -92,8 +94,8 @@ impl<M: LoadMap> WorkerLoads<M> {
         }
     }
 
-    /// Moves the clock on, which says how long a worker has been there: for [`Mix::slow_start`](crate::Mix), and nothing
-    /// else. Never back.
+    /// Moves the clock on, which says how long a worker has been there: for
+    /// [`Mix::slow_start`](crate::Mix), and nothing else. Never back.
     pub fn advance_to(&self, now: Duration) {
         let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.now.fetch_max(millis, Ordering::Relaxed);
@@ -103,8 +105,8 @@ impl<M: LoadMap> WorkerLoads<M> {
         Duration::from_millis(self.now.load(Ordering::Relaxed))
     }
 
-    /// The counter of a worker, whichever life of it is there; or of the life that `worker` names, if that is. Keep it
-    /// where requests of one worker are sent from.
+    /// The counter of a worker, whichever life of it is there; or of the life that `worker` names,
+    /// if that is. Keep it where requests of one worker are sent from.
     #[must_use]
     pub fn worker(&self, worker: WorkerWithDpRank) -> Option<WorkerLoad> {
         let load = self.map.open().find(&worker)?;
@@ -112,14 +114,15 @@ impl<M: LoadMap> WorkerLoads<M> {
         (standing == Standing::Same && !load.is_gone()).then_some(load)
     }
 
-    /// Requests in flight on a worker; 0 if it is not there. For whoever asks for a number: a closure for another crate, a
-    /// test.
+    /// Requests in flight on a worker; 0 if it is not there. For whoever asks for a number: a
+    /// closure for another crate, a test.
     #[must_use]
     pub fn requests(&self, worker: WorkerWithDpRank) -> u64 {
         self.worker(worker).map_or(0, |load| load.requests())
     }
 
-    /// Reserves room for a request on a worker, as [`WorkerLoad::reserve`] does. With an incarnation, on that life alone.
+    /// Reserves room for a request on a worker, as [`WorkerLoad::reserve`] does. With an
+    /// incarnation, on that life alone.
     ///
     /// Cost: a lookup beside what that costs.
     ///
@@ -136,16 +139,16 @@ impl<M: LoadMap> WorkerLoads<M> {
         load.reserve(ask)
     }
 
-    /// Chooses a worker by `policy` and reserves room on it, in one. Where the worker does not take the request after all,
-    /// since others were quicker, the policy is asked again, up to [`ATTEMPTS`](Self::ATTEMPTS) times; then each
-    /// candidate is asked once, in turn.
+    /// Chooses a worker by `policy` and reserves room on it, in one. Where the worker does not take
+    /// the request after all, since others were quicker, the policy is asked again, up to
+    /// [`ATTEMPTS`](Self::ATTEMPTS) times; then each candidate is asked once, in turn.
     ///
     /// Cost: what the policy costs, and a reservation. Allocates as that does.
     ///
     /// # Errors
     ///
-    /// [`Refused::NoCandidate`], if the policy names none, or each candidate has refused during this call; else what a
-    /// budget refused. Nothing was kept.
+    /// [`Refused::NoCandidate`], if the policy names none, or each candidate has refused during
+    /// this call; else what a budget refused. Nothing was kept.
     #[inline]
     pub fn pick<'a>(
         &self,
@@ -209,19 +212,22 @@ impl<M: LoadMap> WorkerLoads<M> {
         Candidates::new(all.into(), generation)
     }
 
-    /// Whether nobody has joined or left since these candidates were found. One load of a line that is seldom written.
+    /// Whether nobody has joined or left since these candidates were found. One load of a line that
+    /// is seldom written.
     #[must_use]
     pub fn is_current(&self, candidates: &Candidates) -> bool {
         self.generation.load(Ordering::Acquire) == candidates.generation
     }
 
-    /// A row for each worker that is there, in the order of their ids, and begins to note high-water marks anew.
+    /// A row for each worker that is there, in the order of their ids, and begins to note
+    /// high-water marks anew.
     ///
-    /// The rows are of exactly those that were there at one moment. Of each row, the state, requests and tokens are of
-    /// one moment; every other column is of a moment of its own. Between rows, time passes.
+    /// The rows are of exactly those that were there at one moment. Of each row, the state,
+    /// requests and tokens are of one moment; every other column is of a moment of its own. Between
+    /// rows, time passes.
     ///
-    /// Cost: a line or two of each worker. Allocates a vector. For a look every few seconds: workers wait with joining
-    /// and leaving.
+    /// Cost: a line or two of each worker. Allocates a vector. For a look every few seconds:
+    /// workers wait with joining and leaving.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut rows = Vec::new();

@@ -2,13 +2,14 @@
 //!
 //! # Design
 //!
-//! [`LoadMap`] names only what loads need of their storage. Every `state_map::StateMap` of the right key and value is one,
-//! by one blanket implementation; a map of your own can be one without being a `StateMap`.
+//! [`LoadMap`] names only what loads need of their storage. Every `state_map::StateMap` of the
+//! right key and value is one, by one blanket implementation; a map of your own can be one without
+//! being a `StateMap`.
 //!
 //! # Why
 //!
-//! Workers come and go under a lock of [`WorkerLoads`](crate::WorkerLoads), and requests only look them up. What a lookup
-//! finds may be of a worker that leaves at this moment: its counter says so.
+//! Workers come and go under a lock of [`WorkerLoads`](crate::WorkerLoads), and requests only look
+//! them up. What a lookup finds may be of a worker that leaves at this moment: its counter says so.
 
 use state_map::{DefaultMap, MapSession, StateMap};
 use worker_id::WorkerWithDpRank;
@@ -17,8 +18,8 @@ use crate::WorkerLoad;
 
 /// A map from workers to their counters, to build [`WorkerLoads`](crate::WorkerLoads) on.
 ///
-/// Any `state_map::StateMap` from [`WorkerWithDpRank`] to [`WorkerLoad`] is one. For a map of your own, implement this and
-/// [`LoadSession`], whose documentation is the contract.
+/// Any `state_map::StateMap` from [`WorkerWithDpRank`] to [`WorkerLoad`] is one. For a map of your
+/// own, implement this and [`LoadSession`], whose documentation is the contract.
 #[diagnostic::on_unimplemented(
     message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `LoadMap`"
@@ -33,9 +34,11 @@ pub trait LoadMap: Send + Sync {
     fn open(&self) -> Self::Session<'_>;
 }
 
-/// A thread's access to a [`LoadMap`]. Operations on one key are linearizable; closures must not touch the map.
+/// A thread's access to a [`LoadMap`]. Operations on one key are linearizable; closures must not
+/// touch the map.
 ///
-/// No two calls of `put` and `evict` race with each other, and neither with `visit`: only with `find`.
+/// No two calls of `put` and `evict` race with each other, and neither with `visit`: only with
+/// `find`.
 pub trait LoadSession {
     /// The counter of `worker`, whichever life it is of.
     fn find(&self, worker: &WorkerWithDpRank) -> Option<WorkerLoad>;
@@ -86,8 +89,8 @@ impl<S: MapSession<Key = WorkerWithDpRank, Value = WorkerLoad>> LoadSession for 
     }
 }
 
-/// The map of loads that name none: DashMap where that feature is on, else papaya, else scc, else the locked map. With
-/// none of them it stands for nothing, and using it is an error that says so.
+/// The map of loads that name none: DashMap where that feature is on, else papaya, else scc, else
+/// the locked map. With none of them it stands for nothing, and using it is an error that says so.
 pub type DefaultLoadMap = DefaultMap<WorkerWithDpRank, WorkerLoad>;
 
 /// Loads on DashMap.

@@ -2,21 +2,22 @@
 //!
 //! # Design
 //!
-//! A policy looks and names a place; [`pick`](crate::WorkerLoads::pick) reserves there, exactly, and asks again where that
-//! fails. So a policy may look at numbers that are stale, and never has to answer for a cap.
+//! A policy looks and names a place; [`pick`](crate::WorkerLoads::pick) reserves there, exactly,
+//! and asks again where that fails. So a policy may look at numbers that are stale, and never has
+//! to answer for a cap.
 //!
 //! # Why
 //!
-//! *Two choices rather than a scan, by default*: the scan reads a line of every worker. With a thousand workers in use on
-//! other cores that is a thousand lines that travel, for each request; two choices are two. `docs/worker-load-performance.md`
-//! has the figures.
+//! *Two choices rather than a scan, by default*: the scan reads a line of every worker. With a
+//! thousand workers in use on other cores that is a thousand lines that travel, for each request;
+//! two choices are two. `docs/worker-load-performance.md` has the figures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use worker_id::WorkerWithDpRank;
 
-use crate::counter::{Charge, Word};
+use crate::word::{Charge, Word};
 use crate::{Among, WorkerLoad, sync};
 
 /// Chooses one of several workers for a request.
@@ -39,8 +40,8 @@ use crate::{Among, WorkerLoad, sync};
 pub trait Policy {
     /// The place of the candidate to reserve on; `None` to have the request refused.
     ///
-    /// Called again, up to [`ATTEMPTS`](crate::WorkerLoads::ATTEMPTS) times in all, where the candidate does not take the
-    /// request after all. Outside of every lock; may panic.
+    /// Called again, up to [`ATTEMPTS`](crate::WorkerLoads::ATTEMPTS) times in all, where the
+    /// candidate does not take the request after all. Outside of every lock; may panic.
     fn choose(&self, among: &Among<'_>) -> Option<usize>;
 }
 
@@ -82,8 +83,9 @@ pub struct Mix {
     pub decode_token: f64,
     /// What a byte of KV counts for.
     pub kv_byte: f64,
-    /// For how long after it has joined a worker gets less, by the clock of [`advance_to`](crate::WorkerLoads::advance_to):
-    /// a tenth of its share at first, all of it at the end, as much more as time has passed between. Zero for not at all.
+    /// For how long after it has joined a worker gets less, by the clock of
+    /// [`advance_to`](crate::WorkerLoads::advance_to): a tenth of its share at first, all of it at
+    /// the end, as much more as time has passed between. Zero for not at all.
     pub slow_start: Duration,
 }
 
@@ -189,7 +191,8 @@ impl Policy for LeastLoaded {
     }
 }
 
-/// The less loaded of two workers at random: nearly as even as the least loaded of all, at a cost that does not grow.
+/// The less loaded of two workers at random: nearly as even as the least loaded of all, at a cost
+/// that does not grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PowerOfTwo(pub Mix);
 
@@ -228,8 +231,8 @@ impl Policy for Random {
     }
 }
 
-/// A worker at random, of twice the [weight](crate::Capacity::weight) twice as likely, whatever its load. Looks at every
-/// candidate.
+/// A worker at random, of twice the [weight](crate::Capacity::weight) twice as likely, whatever its
+/// load. Looks at every candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WeightedRandom;
 
@@ -250,9 +253,10 @@ impl Policy for WeightedRandom {
 
 /// The worker that has the prefix, unless it is over its fair share; else what `otherwise` says.
 ///
-/// Its fair share is what candidates have on average, in flight now; workers that drain count, those that are gone do not.
-/// It is over that by what it has more, in units of `mix`: with [`Mix::tokens`], by tokens. So set `over` to the work that
-/// the prefix saves. Reads a line of every candidate.
+/// Its fair share is what candidates have on average, in flight now; workers that drain count,
+/// those that are gone do not. It is over that by what it has more, in units of `mix`: with
+/// [`Mix::tokens`], by tokens. So set `over` to the work that the prefix saves. Reads a line of
+/// every candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prefer<P> {
     /// The worker that has the prefix.

@@ -2,14 +2,17 @@
 //!
 //! # Design
 //!
-//! A reservation holds the counters that it incremented, and what it added to each. Dropped, it subtracts that from
-//! them: it looks nothing up, so that it makes no difference what has become of the worker since.
+//! A reservation holds the counters that it incremented, and what it added to each. Dropped, it
+//! subtracts that from them: it looks nothing up, so that it makes no difference what has become of
+//! the worker since.
 //!
 //! # Invariants
 //!
-//! 1. `charge` is what stands in each of the counters for this request, at every moment that another may see one.
-//! 2. Budgets are taken before the worker and given back before it. A refusal by the worker leaves no mark on it, and one
-//!    by a budget no mark on any worker; and whoever sees the worker drained sees the budgets free of it.
+//! 1. `charge` is what stands in each of the counters for this request, at every moment that
+//!    another may see one.
+//! 2. Budgets are taken before the worker and given back before it. A refusal by the worker leaves
+//!    no mark on it, and one by a budget no mark on any worker; and whoever sees the worker drained
+//!    sees the budgets free of it.
 
 use std::fmt;
 use std::mem;
@@ -17,7 +20,7 @@ use std::mem;
 use state_map::sync::atomic::Ordering;
 use worker_id::WorkerWithDpRank;
 
-use crate::counter::{Charge, MOST_TOKENS};
+use crate::word::{Charge, MOST_TOKENS};
 use crate::{Ask, Budget, Refused, WorkerLoad};
 
 /// How a request ended.
@@ -27,7 +30,8 @@ pub enum Outcome {
     Success,
     /// The worker failed it, or could not be reached.
     Failure,
-    /// It was left before its end, as when its client hangs up: what a reservation that is dropped counts as.
+    /// It was left before its end, as when its client hangs up: what a reservation that is dropped
+    /// counts as.
     Abandoned,
 }
 
@@ -70,10 +74,12 @@ impl Drop for Taken {
 /// A request in flight on a worker. From [`WorkerLoads::reserve`](crate::WorkerLoads::reserve) or
 /// [`pick`](crate::WorkerLoads::pick).
 ///
-/// Hold it until the last byte of the response has been sent: [`Counted`](crate::Counted) does, for a body. Dropped, it
-/// gives back what it counts for: anywhere, on any thread, outside of any runtime, while unwinding; once.
+/// Hold it until the last byte of the response has been sent: [`Counted`](crate::Counted) does, for
+/// a body. Dropped, it gives back what it counts for: anywhere, on any thread, outside of any
+/// runtime, while unwinding; once.
 ///
-/// It holds the counter that it incremented. A worker that leaves and joins again has another one, which begins at 0.
+/// It holds the counter that it incremented. A worker that leaves and joins again has another one,
+/// which begins at 0.
 ///
 /// # Examples
 ///
@@ -104,7 +110,8 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Of the worker's own counter, which has just been taken, and of the budgets that were taken before it.
+    /// Of the worker's own counter, which has just been taken, and of the budgets that were taken
+    /// before it.
     #[inline]
     pub(crate) fn new(worker: WorkerLoad, charge: Charge, budgets: Vec<Budget>) -> Self {
         Self {
@@ -129,9 +136,10 @@ impl Reservation {
 
     /// So many tokens have been decoded.
     ///
-    /// Up to the estimate they were counted from the start, and nothing is written. What is more is added to the worker
-    /// and to the budgets, over a cap too, since a running request cannot be refused; what is over the cap counts as
-    /// [overrun](crate::Load::overrun). A request counts as [`Cost::MOST_TOKENS`](crate::Cost::MOST_TOKENS) at most.
+    /// Up to the estimate they were counted from the start, and nothing is written. What is more is
+    /// added to the worker and to the budgets, over a cap too, since a running request cannot be
+    /// refused; what is over the cap counts as [overrun](crate::Load::overrun). A request counts as
+    /// [`Cost::MOST_TOKENS`](crate::Cost::MOST_TOKENS) at most.
     #[inline]
     pub fn add(&mut self, tokens: u32) {
         let tokens = u64::from(tokens);
@@ -152,8 +160,8 @@ impl Reservation {
         }
     }
 
-    /// The prefill is done: its tokens count as decode tokens from now on, for they stay in the worker's KV cache. Once;
-    /// after that, nothing.
+    /// The prefill is done: its tokens count as decode tokens from now on, for they stay in the
+    /// worker's KV cache. Once; after that, nothing.
     pub fn prefill_done(&mut self) {
         let prefill = mem::take(&mut self.charge.prefill);
         self.worker.0.counter.prefill_done(prefill);
@@ -162,7 +170,8 @@ impl Reservation {
         }
     }
 
-    /// Gives back what it counts for, and counts the request as ended this way. To drop it is to abandon the request.
+    /// Gives back what it counts for, and counts the request as ended this way. To drop it is to
+    /// abandon the request.
     pub fn complete(mut self, outcome: Outcome) {
         self.outcome = outcome;
     }

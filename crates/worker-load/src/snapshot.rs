@@ -6,7 +6,8 @@ use state_map::sync::atomic::Ordering;
 
 use crate::{Outcome, WorkerLoad};
 
-/// One worker at a look. See [`WorkerLoads::snapshot`](crate::WorkerLoads::snapshot) for what is of one moment.
+/// One worker at a look. See [`WorkerLoads::snapshot`](crate::WorkerLoads::snapshot) for what is of
+/// one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

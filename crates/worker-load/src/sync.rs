@@ -1,9 +1,9 @@
-//! The one place that asks for loom: turns and random numbers of a thread's own, and what wakes those who wait for the last
-//! request of a worker.
+//! The one place that asks for loom: turns and random numbers of a thread's own, and what wakes
+//! those who wait for the last request of a worker.
 //!
-//! Under loom there is no chance: a model must meet the same choices each time. And loom sees nothing of tokio. What the
-//! models prove is our order: a waiter enters first and looks then, and whoever gives the last request back subtracts
-//! first and notifies then.
+//! Under loom there is no chance: a model must meet the same choices each time. And loom sees
+//! nothing of tokio. What the models prove is our order: a waiter enters first and looks then, and
+//! whoever gives the last request back subtracts first and notifies then.
 
 #[cfg(all(feature = "tokio", not(inflight_loom)))]
 pub(crate) use real::Event;
@@ -55,7 +55,8 @@ mod real {
         /// Resolves once `done` says so, which is asked now and after each notification.
         pub(crate) async fn wait_until(&self, done: impl Fn() -> bool) {
             loop {
-                // Made before `done` is asked: it is woken by any notification from now on, polled or not.
+                // Made before `done` is asked: it is woken by any notification from now on, polled
+                // or not.
                 let notified = self.0.notified();
                 if done() {
                     return;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use state_map::Retire;
 use worker_id::WorkerWithDpRank;
 
-use crate::counter::{Charge, Counter, No};
+use crate::counter::Counter;
 use crate::reservation::Taken;
 #[cfg(feature = "tokio")]
 use crate::sync::Event;
+use crate::word::{Charge, No};
 use crate::{Ask, Budget, Capacity, Holder, Refused, Reservation};
 
 pub(crate) struct Life {
@@ -28,8 +29,8 @@ pub(crate) struct Life {
 /// What one life of a worker has in flight: its counter, found once. From
 /// [`WorkerLoads::worker`](crate::WorkerLoads::worker).
 ///
-/// Clones are the same counter. When the worker leaves, or another life takes its place, this one is gone for good:
-/// it refuses everything, and still counts down what it had.
+/// Clones are the same counter. When the worker leaves, or another life takes its place, this one
+/// is gone for good: it refuses everything, and still counts down what it had.
 #[derive(Clone)]
 pub struct WorkerLoad(pub(crate) Arc<Life>);
 
@@ -49,12 +50,12 @@ impl WorkerLoad {
         self.0.worker
     }
 
-    /// Reserves room for a request, exactly: none is admitted over a cap, nor after a drain has begun or the worker has
-    /// left. The worker and all budgets are taken, or nothing is.
+    /// Reserves room for a request, exactly: none is admitted over a cap, nor after a drain has
+    /// begun or the worker has left. The worker and all budgets are taken, or nothing is.
     ///
-    /// Cost: for the worker, and for each budget, one compare-and-swap here and one subtraction when the reservation is
-    /// dropped; one more pair for each of prefill tokens and bytes, where there are any. Allocates where there are
-    /// budgets, once.
+    /// Cost: for the worker, and for each budget, one compare-and-swap here and one subtraction
+    /// when the reservation is dropped; one more pair for each of prefill tokens and bytes, where
+    /// there are any. Allocates where there are budgets, once.
     ///
     /// # Errors
     ///
@@ -71,7 +72,8 @@ impl WorkerLoad {
             .map_err(|no| self.refused(no))
     }
 
-    /// Takes what `ask` costs from this worker. `budgets` are those that were taken before it, asked for where it is admitted.
+    /// Takes what `ask` costs from this worker. `budgets` are those that were taken before it,
+    /// asked for where it is admitted.
     #[inline]
     pub(crate) fn admit(
         &self,
@@ -156,7 +158,8 @@ impl WorkerLoad {
         }
     }
 
-    /// Wakes whoever waits until nothing is in flight. After all that they will look at has been written.
+    /// Wakes whoever waits until nothing is in flight. After all that they will look at has been
+    /// written.
     pub(crate) fn tell_drained(&self) {
         #[cfg(feature = "tokio")]
         self.0.drained.notify();

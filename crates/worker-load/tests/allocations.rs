@@ -1,5 +1,5 @@
-//! What a request allocates: nothing, and where it counts for budgets one block, on every map; a choice among thousands
-//! nothing more.
+//! What a request allocates: nothing, and where it counts for budgets one block, on every map; a
+//! choice among thousands nothing more.
 #![cfg(not(inflight_loom))]
 
 #[path = "it/backends.rs"]
@@ -63,7 +63,8 @@ fn a_request_allocates_nothing<M: LoadMap + Default>() {
         drop(loads.reserve(worker(3), cost).unwrap());
         assert!(loads.reserve(worker(900), cost).is_err());
     };
-    // A thread's first access may register it with the map's memory reclamation, and seeds its random numbers.
+    // A thread's first access may register it with the map's memory reclamation, and seeds its
+    // random numbers.
     requests();
     assert_no_alloc(requests);
 

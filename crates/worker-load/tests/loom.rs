@@ -1,4 +1,5 @@
-//! The races of a counter, each in a scenario of two or three threads, on the kind map and on the adversarial one.
+//! The races of a counter, each in a scenario of two or three threads, on the kind map and on the
+//! adversarial one.
 #![cfg(inflight_loom)]
 
 use std::sync::Arc;
@@ -135,7 +136,8 @@ fn reserve_with_bytes_against_drain<M: LoadMap + Default + 'static>() {
     });
 }
 
-/// It is given back to the life that it was of, and the next life begins at 0, whichever comes first.
+/// It is given back to the life that it was of, and the next life begins at 0, whichever comes
+/// first.
 fn release_against_leave_and_rejoin<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, before) = world::<M>(8);
@@ -155,7 +157,8 @@ fn release_against_leave_and_rejoin<M: LoadMap + Default + 'static>() {
     });
 }
 
-/// A request that is under way while the worker restarts is on the one life or the other, or refused; never on none.
+/// A request that is under way while the worker restarts is on the one life or the other, or
+/// refused; never on none.
 fn reserve_against_leave_and_rejoin<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, before) = world::<M>(8);
@@ -203,7 +206,8 @@ fn pick_against_leave<M: LoadMap + Default + 'static>() {
     });
 }
 
-/// Two picks and two places: both are admitted, though both policies may have named the same worker.
+/// Two picks and two places: both are admitted, though both policies may have named the same
+/// worker.
 fn two_picks_at_the_last_places<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, first) = world::<M>(1);
@@ -223,7 +227,8 @@ fn two_picks_at_the_last_places<M: LoadMap + Default + 'static>() {
     });
 }
 
-/// Two requests of one tenant, which has one place: one has it, and the other has kept nothing, on any worker.
+/// Two requests of one tenant, which has one place: one has it, and the other has kept nothing, on
+/// any worker.
 fn two_reserves_at_the_last_place_of_a_budget<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, load) = world::<M>(8);
@@ -249,7 +254,8 @@ fn two_reserves_at_the_last_place_of_a_budget<M: LoadMap + Default + 'static>() 
     });
 }
 
-/// The budget was taken and the worker refuses, for it drains by now: nothing is kept of the budget.
+/// The budget was taken and the worker refuses, for it drains by now: nothing is kept of the
+/// budget.
 fn a_budget_taken_against_a_drain<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, load) = world::<M>(8);
@@ -267,7 +273,8 @@ fn a_budget_taken_against_a_drain<M: LoadMap + Default + 'static>() {
     });
 }
 
-/// Whoever waits is woken by the last release, however the wait and the release meet; and finds everything given back.
+/// Whoever waits is woken by the last release, however the wait and the release meet; and finds
+/// everything given back.
 fn drained_against_the_last_release<M: LoadMap + Default + 'static>() {
     model(|| {
         let (loads, load) = world::<M>(8);

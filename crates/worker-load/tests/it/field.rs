@@ -1,4 +1,5 @@
-//! What has gone wrong in public with counts of requests in flight, each as a scenario that ends with the right count.
+//! What has gone wrong in public with counts of requests in flight, each as a scenario that ends
+//! with the right count.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
@@ -32,7 +33,8 @@ fn a_guard_dropped_before_dispatch<M: LoadMap + Default>() {
     assert_eq!(loads.snapshot().totals().requests, 0);
 }
 
-/// The endpoint is taken out and put back while requests run: no count sinks below zero, none is left over.
+/// The endpoint is taken out and put back while requests run: no count sinks below zero, none is
+/// left over.
 fn an_endpoint_that_flaps_between_increment_and_decrement<M: LoadMap + Default>() {
     let loads = fleet::<M>(1, Capacity::requests(2));
     let mut held = Vec::new();
@@ -70,7 +72,8 @@ fn a_stream_aborted_in_mid_body<M: LoadMap + Default>() {
     assert_eq!((row.requests, row.tokens, row.abandoned), (0, 0, 1));
 }
 
-/// Two reservations while the second worker is asked, then one: each is given back where it was taken.
+/// Two reservations while the second worker is asked, then one: each is given back where it was
+/// taken.
 fn a_retry_on_a_second_worker<M: LoadMap + Default>() {
     let loads = fleet::<M>(2, Capacity::unlimited());
     let first = loads.reserve(worker(0), Cost::request()).unwrap();
@@ -98,7 +101,8 @@ fn cancelled_before_the_first_byte<M: LoadMap + Default>() {
     assert_eq!(loads.requests(worker(0)), 0);
 }
 
-/// A worker that crashed with requests in flight is not full when it is back, nor are they subtracted from its new ones.
+/// A worker that crashed with requests in flight is not full when it is back, nor are they
+/// subtracted from its new ones.
 fn counts_after_a_restart<M: LoadMap + Default>() {
     let loads = fleet::<M>(0, Capacity::unlimited());
     let life = |incarnation| worker(7).with_ordered_incarnation(incarnation);

@@ -1,11 +1,12 @@
-//! Eight threads, requests that panic and hang up, workers that flap, on every map: at rest every count is 0, and nothing was
-//! admitted over a cap.
+//! Eight threads, requests that panic and hang up, workers that flap, on every map: at rest every
+//! count is 0, and nothing was admitted over a cap.
 //!
-//! The ledger is the test's own: it adds after a reservation was made and subtracts before that is dropped, so that it never
-//! has more than there is. Had anything been admitted over a cap, it would be over the cap as well.
+//! The ledger is the test's own: it adds after a reservation was made and subtracts before that is
+//! dropped, so that it never has more than there is. Had anything been admitted over a cap, it
+//! would be over the cap as well.
 //!
-//! 50,000 operations and 3 seeds a map, since tests are compiled without optimising; 2,000,000 and 50 seeds with
-//! `INFLIGHT_LEDGER=full`, best with `--release`.
+//! 50,000 operations and 3 seeds a map, since tests are compiled without optimising; 2,000,000 and
+//! 50 seeds with `INFLIGHT_LEDGER=full`, best with `--release`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

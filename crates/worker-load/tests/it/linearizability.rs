@@ -1,9 +1,11 @@
-//! Recorded histories of every map: each counter is linearizable, a worker's with all that closes it, and a budget's.
+//! Recorded histories of every map: each counter is linearizable, a worker's with all that closes
+//! it, and a budget's.
 //!
-//! Two counters of one request are not of one moment: it is in its budget before it is on its worker. So each history is
-//! checked twice, for its workers and for its budget, without the calls that the other one refused, which change nothing.
-//! And a budget refuses while a request that its worker is about to refuse has its place: a refusal by the budget is
-//! left out where it overlaps such a request, and there only.
+//! Two counters of one request are not of one moment: it is in its budget before it is on its
+//! worker. So each history is checked twice, for its workers and for its budget, without the calls
+//! that the other one refused, which change nothing. And a budget refuses while a request that its
+//! worker is about to refuse has its place: a refusal by the budget is left out where it overlaps
+//! such a request, and there only.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -204,7 +206,8 @@ impl Spec for Of {
 struct Subject<M> {
     loads: WorkerLoads<M>,
     budget: Budget,
-    /// What threads still had at the end: it must not go within the history, where nobody records it.
+    /// What threads still had at the end: it must not go within the history, where nobody records
+    /// it.
     kept: Mutex<Vec<Reservation>>,
 }
 

@@ -1,4 +1,5 @@
-//! Counters, choices and what stands on them: examples, an oracle, recorded histories and a ledger, on every map.
+//! Counters, choices and what stands on them: examples, an oracle, recorded histories and a ledger,
+//! on every map.
 #![cfg(not(inflight_loom))]
 
 mod backends;
