@@ -25,6 +25,7 @@ use crate::{Admission, Capacity, Holder, Refused};
 /// # Examples
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use worker_id::WorkerWithDpRank;
 /// use worker_load::{Ask, Budget, Capacity, Cost, Refused, WorkerLoads};
 ///
@@ -39,6 +40,7 @@ use crate::{Admission, Capacity, Holder, Refused};
 /// assert_eq!((loads.requests(worker), tenant.requests()), (1, 1));
 /// drop(first);
 /// assert_eq!((loads.requests(worker), tenant.requests()), (0, 0));
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use crate::WorkerLoad;
 /// # Examples
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use worker_load::{Capacity, Cost, PinnedTurns, WorkerLoads};
 /// use worker_id::WorkerWithDpRank;
 ///
@@ -22,6 +23,7 @@ use crate::WorkerLoad;
 /// assert!(!draining.is_drained());
 /// drop(request);
 /// assert!(draining.is_drained());
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

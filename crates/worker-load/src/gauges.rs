@@ -31,11 +31,13 @@ mod names {
 /// when the worker has left, since a recorder would show the last value for ever.
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use worker_load::{LoadGauges, WorkerLoads};
 ///
 /// let (loads, mut gauges) = (WorkerLoads::new(), LoadGauges::default());
 /// // Every few seconds:
 /// gauges.set(&loads.snapshot());
+/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct LoadGauges {

@@ -24,6 +24,7 @@ use crate::{Cost, Counted, Outcome, Refused, Reservation, WorkerLoad};
 /// # Examples
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use tower_layer::Layer;
 /// use worker_id::WorkerWithDpRank;
 /// use worker_load::{Capacity, Cost, ReserveLayer, WorkerLoads};
@@ -35,6 +36,7 @@ use crate::{Cost, Counted, Outcome, Refused, Reservation, WorkerLoad};
 /// let cost = |request: &http::Request<String>| Cost::tokens(request.body().len() as u32 / 4, 256);
 /// let service = ReserveLayer::new(load, cost).layer(ClientOfWorker7);
 /// # let _ = service;
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

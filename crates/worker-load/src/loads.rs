@@ -35,6 +35,7 @@ use crate::{Among, Ask, Budget, Candidates, Policy, Refused, Reservation, Snapsh
 /// # Examples
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use worker_id::WorkerWithDpRank;
 /// use worker_load::{Capacity, Cost, PowerOfTwo, WorkerLoads};
 ///
@@ -48,6 +49,7 @@ use crate::{Among, Ask, Budget, Candidates, Policy, Refused, Reservation, Snapsh
 /// assert_eq!(loads.requests(request.worker()), 1);
 /// drop(request); // when the last byte of the response has been sent
 /// assert_eq!(loads.snapshot().totals().requests, 0);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct WorkerLoads<M = DefaultLoadMap> {

@@ -84,6 +84,7 @@ impl Drop for Taken {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
 /// use worker_id::WorkerWithDpRank;
 /// use worker_load::{Capacity, Cost, Outcome, WorkerLoads};
 ///
@@ -97,6 +98,7 @@ impl Drop for Taken {
 /// assert_eq!((load.requests(), load.prefill_tokens(), load.tokens()), (1, 0, 1_015));
 /// request.complete(Outcome::Success);
 /// assert_eq!((load.requests(), load.tokens()), (0, 0));
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "dropped, it gives back what it reserved"]
