@@ -24,7 +24,9 @@ pub(crate) struct Travel(Process);
 
 impl Travel {
     pub(crate) fn start(worker: &Worker) -> Result<Self> {
-        Process::start(worker.command("travel")).map(Self)
+        let mut process = Process::start(worker.command("travel"))?;
+        process.line()?;
+        Ok(Self(process))
     }
 
     /// One way, in nanoseconds.

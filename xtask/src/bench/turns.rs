@@ -1,12 +1,7 @@
 //! The processes of a block, which take turns of one slice each.
 //!
-//! Each fills its maps while no other does, and waits. A turn is a line to the process and a line back; whoever has no turn
-//! sleeps. Why turns: see `benches/src/measure.rs`.
-//!
-//! # Why
-//!
-//! *Filled one after the other.* Where all filled at once, their pages lay between each other's, and one process was 7 % faster
-//! than another of the same arm, all its turns alike: in `affinity-turn` A/A' varied by 4.4 % from block to block.
+//! All are started at once, and wait. A turn is a line to the process and a line back; whoever has no turn sleeps. Why turns:
+//! see `benches/src/measure.rs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -71,6 +66,11 @@ pub(crate) fn take(
     mut between: impl FnMut() -> Result<()>,
     stopped: impl Fn() -> bool,
 ) -> Result<bool> {
+    for arm in &mut *arms {
+        // One after the other, while all get ready at once.
+        arm.process = std::mem::replace(&mut arm.process, Err(anyhow!("not ready")))
+            .and_then(|mut process| process.line().map(|_| process));
+    }
     for round in 0..WARM_UP + MOST {
         if round == WARM_UP {
             arms.iter_mut().for_each(|arm| arm.slices.clear());
@@ -110,7 +110,6 @@ fn is_enough(arms: &[Turns], crowded: bool) -> bool {
 }
 
 impl Process {
-    /// Starts it, and waits until it is ready.
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -128,9 +127,7 @@ impl Process {
                 }
             }
         });
-        let mut process = Self { child, lines };
-        process.line()?;
-        Ok(process)
+        Ok(Self { child, lines })
     }
 
     /// What it answers to a line.
@@ -146,7 +143,7 @@ impl Process {
         serde_json::from_str(&self.ask("")?).context("the worker brought back no slice")
     }
 
-    fn line(&mut self) -> Result<String> {
+    pub(crate) fn line(&mut self) -> Result<String> {
         match self.lines.recv_timeout(HUNG) {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Timeout) => {
