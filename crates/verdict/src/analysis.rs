@@ -1,124 +1,101 @@
 //! One scenario in one state of the machine, as pairs of figures.
 //!
-//! # Design
+//! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by the
+//! ratio of their nanoseconds per operation. The median over the turns of a block, on a logarithmic
+//! scale, makes the block's *gain*: 1 - ratio, the share of the incumbent's time that the arm
+//! saves, negative where it takes more. The gains of a state's blocks, in the order in which they
+//! were measured, are the [`Sequence`].
 //!
-//! The arms of a block take turns. Every arm is compared with the incumbent turn by turn, by ln(arm / incumbent) of their
-//! nanoseconds per operation; the median over the turns of a block is one difference, and the blocks of a state, in the order
-//! in which they were measured, are the [`Sequence`]. An arm's *gain* is 1 - exp(log ratio): the share of the incumbent's time
-//! that it saves, negative where it takes more.
-//!
-//! # Why
-//!
-//! Turn by turn, not median by median: on a machine whose speed wanders, two medians of one block are of two machines. In 18
-//! blocks of one run the incumbent's ratio to itself varied by 6.9 % between medians, and by 3.3 % turn by turn.
+//! Turn by turn, not median by median: on a machine whose speed wanders, two medians of one block
+//! are of two machines. In 18 blocks of one run the incumbent's ratio to itself varied by 6.9 %
+//! between medians, and by 3.3 % turn by turn.
 //!
 //! # Invariants
 //!
-//! 1. A block gives a pair to nobody where it changed its state, or where an arm that decides crashed ([`Role::decides`]).
-//! 2. A cell without a clean slice takes its block from its own pairs, and where it is the incumbent's, from all. An arm that
-//!    decides nothing and crashed takes its block from its own pairs alone. Nothing is averaged over, or filled in.
+//! 1. A block gives a pair to nobody where it changed its state, or where an arm that decides
+//!    crashed ([`Role::decides`]).
+//! 2. A cell without a clean slice takes its block from its own pairs, and where it is the
+//!    incumbent's, from all. An arm that decides nothing and crashed takes its block from its own
+//!    pairs alone. Nothing is averaged over, or filled in.
 
-use crate::schema::{Arm, Block, Cell, Role, ScenarioRun, Slice};
+use std::fmt;
+
+use crate::schema::{Block, Cell, Role, ScenarioRun, Slice};
 use crate::sequence::{SETTLED, Sequence};
 use crate::states::{Boundary, State};
 use crate::stats::{Interval, median};
+use crate::text::{interval, signed};
 
-/// A scenario, and what follows from it.
-#[derive(Debug, Clone, Copy)]
+/// A scenario, its blocks sorted by the state of the machine.
+#[derive(Debug, Clone)]
 pub struct Analysis<'a> {
-    run: &'a ScenarioRun,
-    boundary: Boundary,
-}
-
-/// A cell that makes its block void.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VoidCell<'a> {
-    /// The number of the block.
-    pub block: u32,
-    /// The arm.
-    pub arm: &'a str,
-    /// What happened.
-    pub reason: &'a str,
-    /// The seed that repeats it.
-    pub seed: u64,
+    /// The scenario.
+    pub run: &'a ScenarioRun,
+    near: Vec<&'a Block>,
+    far: Vec<&'a Block>,
+    /// Blocks that are void because they changed their state.
+    pub changed: usize,
+    /// Of each block that is void because an arm that decides crashed, what happened, in a clause.
+    pub crashed: Vec<String>,
 }
 
 impl<'a> Analysis<'a> {
-    /// Of a scenario; costs nothing.
+    /// Of a scenario. Costs a look at each block.
     #[must_use]
     pub fn new(run: &'a ScenarioRun, boundary: Boundary) -> Self {
-        Self { run, boundary }
+        let (mut near, mut far, mut changed, mut crashed) = (vec![], vec![], 0, vec![]);
+        for block in &run.blocks {
+            match (crash(run, block), block.state(&boundary)) {
+                (Some(what), _) => crashed.push(what),
+                (None, None) => changed += 1,
+                (None, Some(State::Near)) => near.push(block),
+                (None, Some(State::Far)) => far.push(block),
+            }
+        }
+        Self {
+            run,
+            near,
+            far,
+            changed,
+            crashed,
+        }
     }
 
-    /// The scenario.
+    /// The blocks of a state that are not void, in the order in which they were measured.
     #[must_use]
-    pub fn run(&self) -> &'a ScenarioRun {
-        self.run
+    pub fn blocks(&self, state: State) -> &[&'a Block] {
+        match state {
+            State::Near => &self.near,
+            State::Far => &self.far,
+        }
     }
 
-    /// The blocks of a state that are not void.
-    pub fn blocks(&self, state: State) -> impl Iterator<Item = &'a Block> + use<'a> {
-        let Self { run, boundary } = *self;
-        let whole = move |block: &&Block| crashed(run, block).is_none();
-        let of_state = move |block: &&Block| block.state(&boundary) == Some(state);
-        run.blocks.iter().filter(of_state).filter(whole)
-    }
-
-    /// The state that a block was measured in; `None` where it changed.
-    #[must_use]
-    pub fn state(&self, block: &Block) -> Option<State> {
-        block.state(&self.boundary)
-    }
-
-    /// The states that a block is of which is not void.
-    #[must_use]
-    pub fn states(&self) -> Vec<State> {
-        let seen = |state: &State| self.blocks(*state).next().is_some();
-        State::ALL.into_iter().filter(seen).collect()
-    }
-
-    /// How many blocks are void because they changed their state.
-    #[must_use]
-    pub fn changed(&self) -> usize {
-        let changed = |block: &&Block| block.state(&self.boundary).is_none();
-        self.run.blocks.iter().filter(changed).count()
-    }
-
-    /// The first cell of each block that is void because an arm that decides crashed.
-    #[must_use]
-    pub fn crashed(&self) -> Vec<VoidCell<'a>> {
-        let blocks = self.run.blocks.iter();
-        blocks
-            .filter_map(|block| crashed(self.run, block))
-            .collect()
+    /// The states that it has a block of which is not void.
+    pub fn states(&self) -> impl Iterator<Item = State> {
+        let seen = |state: &State| !self.blocks(*state).is_empty();
+        State::ALL.into_iter().filter(seen)
     }
 
     /// The first arm of that role, as an index.
     #[must_use]
-    pub fn with_role(&self, role: impl Fn(Role) -> bool) -> Option<usize> {
-        self.run.arms.iter().position(|arm| role(arm.role))
+    pub fn with_role(&self, role: Role) -> Option<usize> {
+        self.run.arms.iter().position(|arm| arm.role == role)
     }
 
-    /// The incumbent.
+    /// The name of the incumbent; of one of several arms, where the results are not valid.
     #[must_use]
-    pub fn incumbent(&self) -> Option<&'a Arm> {
-        let arm = self.with_role(|role| role == Role::Incumbent)?;
-        self.run.arms.get(arm)
+    pub fn incumbent(&self) -> &'a str {
+        let arm = self.with_role(Role::Incumbent);
+        arm.map_or("the incumbent", |arm| &self.run.arms[arm].name)
     }
 
-    /// The candidate of that name, as an index.
-    #[must_use]
-    pub fn candidate(&self, name: &str) -> Option<usize> {
-        let arms = &mut self.run.arms.iter();
-        arms.position(|arm| arm.role == Role::Candidate && arm.name == name)
-    }
-
-    /// The slices of the arms that decide, in the blocks of a state, and how many of them are dirty.
+    /// The slices of the arms that decide, in the blocks of a state, and how many of them are
+    /// dirty.
     #[must_use]
     pub fn slices(&self, state: State) -> (usize, usize) {
-        let cells = self.blocks(state).flat_map(|block| &block.cells);
-        let arms = self.run.arms.iter().cycle();
-        let deciding = cells.zip(arms).filter(|(_, arm)| arm.role.decides());
+        let cells = |block: &'a Block| block.cells.iter().zip(&self.run.arms);
+        let cells = self.blocks(state).iter().flat_map(|block| cells(block));
+        let deciding = cells.filter(|(_, arm)| arm.role.decides());
         let slices = deciding.flat_map(|(cell, _)| cell.slices());
         slices.fold((0, 0), |(all, dirty), slice| {
             let clean = slice.is_clean(self.run.oversubscribed);
@@ -126,43 +103,33 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// The median over a state's blocks of the incumbent's nanoseconds per operation. What other arms take follows from it by
-    /// their [ratio](Estimate::ratio), so that the two agree.
+    /// The median over a state's blocks of the incumbent's nanoseconds per operation. What other
+    /// arms take follows from it by their gain, so that the two agree.
     #[must_use]
     pub fn nanos_per_op(&self, state: State) -> Option<f64> {
-        let incumbent = self.with_role(|role| role == Role::Incumbent)?;
-        let figure = |block: &Block| {
-            let cell = block.cells.get(incumbent)?;
-            cell.nanos_per_op(self.run.oversubscribed)
-        };
-        median(&mut self.blocks(state).filter_map(figure).collect::<Vec<_>>())
+        let incumbent = self.with_role(Role::Incumbent)?;
+        let over = self.run.oversubscribed;
+        let figure = |block: &&Block| block.cells.get(incumbent)?.nanos_per_op(over);
+        let figures = self.blocks(state).iter().filter_map(figure);
+        median(&mut figures.collect::<Vec<_>>())
     }
 
-    /// The log ratios of an arm to the incumbent, with the numbers of their blocks.
+    /// The gains of an arm on the incumbent, one for each block that gives a pair.
     #[must_use]
-    pub fn pairs(&self, arm: usize, state: State) -> Vec<(u32, f64)> {
-        let Some(incumbent) = self.with_role(|role| role == Role::Incumbent) else {
-            return Vec::new();
-        };
+    pub fn sequence(&self, arm: usize, state: State) -> Sequence {
+        let incumbent = self.with_role(Role::Incumbent);
         let clean = |slice: &Slice| {
             let clean = slice.is_clean(self.run.oversubscribed);
             clean.then(|| slice.nanos_per_op())
         };
-        let pair = |block: &Block| {
+        let pair = |block: &&Block| {
             let slices = |arm: usize| block.cells.get(arm).map(Cell::slices);
-            let turns = slices(arm)?.iter().zip(slices(incumbent)?);
+            let turns = slices(arm)?.iter().zip(slices(incumbent?)?);
             let ratio = |(own, other)| Some((clean(own)? / clean(other)?).ln());
-            let mut ratios: Vec<f64> = turns.filter_map(ratio).collect();
-            Some((block.number, median(&mut ratios)?))
+            let middle = median(&mut turns.filter_map(ratio).collect::<Vec<f64>>())?;
+            Some(1.0 - middle.exp())
         };
-        self.blocks(state).filter_map(pair).collect()
-    }
-
-    /// The same as a sequence.
-    #[must_use]
-    pub fn sequence(&self, arm: usize, state: State) -> Sequence {
-        let pairs = self.pairs(arm, state);
-        Sequence::new(pairs.into_iter().map(|(_, ratio)| ratio))
+        Sequence::new(self.blocks(state).iter().filter_map(pair))
     }
 
     /// What an arm is against the incumbent. `None` without a pair.
@@ -172,15 +139,13 @@ impl<'a> Analysis<'a> {
     }
 }
 
-fn crashed<'a>(run: &'a ScenarioRun, block: &'a Block) -> Option<VoidCell<'a>> {
+fn crash(run: &ScenarioRun, block: &Block) -> Option<String> {
     let mut cells = block.cells.iter().zip(&run.arms);
     cells.find_map(|(cell, arm)| match cell {
-        Cell::Void { reason, seed } if arm.role.decides() => Some(VoidCell {
-            block: block.number,
-            arm: &arm.name,
-            reason,
-            seed: *seed,
-        }),
+        Cell::Void { reason, seed } if arm.role.decides() => {
+            let (name, number) = (&arm.name, block.number);
+            Some(format!("{name} {reason} (block {number}, seed {seed})"))
+        }
         _ => None,
     })
 }
@@ -190,44 +155,25 @@ fn crashed<'a>(run: &'a ScenarioRun, block: &'a Block) -> Option<VoidCell<'a>> {
 pub struct Estimate {
     /// The blocks that gave a pair.
     pub blocks: usize,
-    /// The median of ln(arm / incumbent).
-    pub log_ratio: f64,
+    /// The median of the gains.
+    pub gain: f64,
     /// Its sequential interval at [`SETTLED`]: 95 %, whenever one looks.
     pub interval: Interval,
 }
 
 impl Estimate {
-    pub(crate) fn of(sequence: &Sequence) -> Option<Self> {
+    pub(crate) fn of(gains: &Sequence) -> Option<Self> {
         Some(Self {
-            blocks: sequence.blocks(),
-            log_ratio: sequence.median()?,
-            interval: sequence.interval(SETTLED),
+            blocks: gains.values.len(),
+            gain: gains.median()?,
+            interval: gains.interval(SETTLED),
         })
-    }
-
-    /// Time of the arm over that of the incumbent.
-    #[must_use]
-    pub fn ratio(&self) -> f64 {
-        self.log_ratio.exp()
-    }
-
-    /// The share of the incumbent's time that the arm saves; negative where it takes more.
-    #[must_use]
-    pub fn gain(&self) -> f64 {
-        1.0 - self.ratio()
-    }
-
-    /// The interval of [`gain`](Self::gain).
-    #[must_use]
-    pub fn gain_interval(&self) -> Interval {
-        gains(self.interval)
     }
 }
 
-/// An interval of log ratios as one of gains.
-pub(crate) fn gains(log_ratios: Interval) -> Interval {
-    Interval {
-        lower: 1.0 - log_ratios.upper.exp(),
-        upper: 1.0 - log_ratios.lower.exp(),
+/// The gain with its interval: `+1.2 % [0.1 to 2.2 %]`.
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", signed(self.gain), interval(self.interval))
     }
 }

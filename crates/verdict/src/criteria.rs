@@ -1,7 +1,5 @@
 //! The revisit criteria of a decision record, as a machine reads them.
 //!
-//! # Design
-//!
 //! Beside each record stands a TOML file (`adr/NNNN-criteria.toml`):
 //!
 //! ```toml
@@ -10,7 +8,7 @@
 //! cores = 2                                   # fewer cannot answer it
 //!
 //! [rule]
-//! revisit = ["stable-api", "bottleneck"]      # all of these, per candidate; printed as (a), (b), ...
+//! revisit = ["stable-api", "bottleneck"]      # all of these; printed as (a), (b), ...
 //! watch = ["tracked-requests", "shard-skew"]  # reported, never decisive
 //!
 //! [candidate.papaya]
@@ -21,10 +19,10 @@
 //! at-least = "1.0.0"
 //!
 //! [criterion.bottleneck]
-//! kind = "bottleneck"                         # yes where the incumbent costs a whole operation too much
+//! kind = "bottleneck"                         # yes where a candidate saves enough
 //! incumbent = "dashmap"
 //! candidates = ["papaya"]
-//! threshold = 0.10                            # the share of the operation's time; 0.10 unless said
+//! threshold = 0.10                            # the share of time; 0.10 unless said
 //! gating = ["decode-step"]
 //! states = ["far"]                            # has to be decided for these too; none unless said
 //!
@@ -33,22 +31,19 @@
 //! per-shard = 512
 //!
 //! [criterion.shard-skew]
-//! kind = "shard-skew"                         # yes where the fullest shard exceeds the mean by this factor
+//! kind = "shard-skew"                         # yes where the fullest exceeds the mean by more
 //! at-most = 2.0
 //! ```
 //!
-//! # Why
-//!
-//! - *A list, not an expression.* "All of these" is what the records say. An expression language would need its own
-//!   tests and its own reader's guide, for a rule nobody has.
-//! - *Nothing is ignored.* An unknown key, a criterion that no rule names, a candidate that is not compared: each is an
-//!   error that says where, since a misspelt criterion that is silently absent changes verdicts.
+//! A list, not an expression: "all of these" is what the records say. And nothing is ignored: an
+//! unknown key, a criterion that no rule names, a candidate that is not compared: each is an error
+//! that says where, since a misspelt criterion that is silently absent changes verdicts.
 //!
 //! # Invariants
 //!
-//! Of a [`Record`] that was parsed: every name in [`Record::revisit`] and [`Record::watch`] is that of a criterion, and
-//! every criterion is named once; there is at most one bottleneck, which compares every one of [`Record::candidates`]; every
-//! incumbent, candidate and gating scenario is one that the caller knows; the threshold lies strictly between 0 and 1.
+//! Of a [`Record`] that was parsed: the rule names every criterion once, and no other; there is at
+//! most one bottleneck, which compares every candidate; every incumbent, candidate and gating
+//! scenario is one that the caller knows; the threshold lies strictly between 0 and 1.
 
 mod facts;
 mod parse;
@@ -56,7 +51,8 @@ mod parse;
 pub use facts::{Facts, LockError, lock_versions};
 pub use parse::CriteriaError;
 
-use std::num::NonZeroU64;
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use semver::Version;
 use serde::Deserialize;
@@ -64,41 +60,56 @@ use serde::Deserialize;
 use crate::schema::Gauges;
 use crate::states::State;
 
-/// The threshold where a record names none: a tenth of the time of the whole operation.
-pub const DEFAULT_THRESHOLD: f64 = 0.10;
-
 /// What the file beside a decision record says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Record {
     /// Its number as text, such as `0003`.
+    #[serde(rename = "record")]
     pub number: String,
     /// Its title.
     pub title: String,
     /// The cores below which no measurement answers it.
-    pub cores: u32,
-    /// What might replace the incumbent, in the order of the file.
-    pub candidates: Vec<Candidate>,
-    /// Names of the criteria that must all hold for a candidate: (a), (b) and so on.
+    pub cores: NonZeroU32,
+    /// What its criteria are for.
+    pub rule: Rule,
+    /// What might replace the incumbent, by the name that its arm bears too.
+    #[serde(rename = "candidate")]
+    pub candidates: BTreeMap<String, Candidate>,
+    /// The criteria, by name.
+    #[serde(rename = "criterion", default)]
+    pub criteria: BTreeMap<String, Criterion>,
+}
+
+/// The names of the criteria.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Rule {
+    /// Those that must all hold for a candidate: (a), (b) and so on.
     pub revisit: Vec<String>,
-    /// Names of the criteria that are only reported.
+    /// Those that are only reported.
+    #[serde(default)]
     pub watch: Vec<String>,
-    /// The criteria, in the order of the file.
-    pub criteria: Vec<Criterion>,
+}
+
+/// What might replace the incumbent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Its crate.
+    #[serde(rename = "crate")]
+    pub crate_name: String,
 }
 
 impl Record {
-    /// The criterion of that name.
-    #[must_use]
-    pub fn criterion(&self, name: &str) -> Option<&Criterion> {
-        self.criteria.iter().find(|each| each.name == name)
-    }
-
     /// Its bottleneck criterion, if it has one.
     #[must_use]
     pub fn bottleneck(&self) -> Option<&Bottleneck> {
-        self.criteria.iter().find_map(|each| match &each.kind {
-            Kind::Bottleneck(bottleneck) => Some(bottleneck),
+        self.criteria.values().find_map(|each| match each {
+            Criterion::Bottleneck(bottleneck) => Some(bottleneck),
             _ => None,
         })
     }
@@ -106,17 +117,16 @@ impl Record {
     /// The scenarios that it is decided on: what an engine has to run for it.
     #[must_use]
     pub fn gating(&self) -> Vec<&str> {
-        let gating = self
-            .bottleneck()
-            .map_or(&[][..], |bottleneck| &bottleneck.gating);
-        gating.iter().map(String::as_str).collect()
+        let gating = self.bottleneck().map(|own| own.gating.iter());
+        gating.into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// Where the gauge has reached the ceiling of this record: makes the incumbent with more shards a candidate, called
-    /// `INCUMBENT-shards=N`, and answers with its name. N is the least power of two that lifts the ceiling above the gauge.
+    /// Where the gauge has reached the ceiling of this record: makes the incumbent with more shards
+    /// a candidate, called `INCUMBENT-shards=N`, and answers with its name. N is the least power of
+    /// two that lifts the ceiling above the gauge.
     pub fn add_more_shards(&mut self, gauges: &Gauges) -> Option<String> {
-        let per_shard = self.criteria.iter().find_map(|each| match each.kind {
-            Kind::GaugeAgainstCeiling { per_shard } => Some(per_shard.get()),
+        let per_shard = self.criteria.values().find_map(|each| match each {
+            Criterion::GaugeAgainstCeiling { per_shard } => Some(per_shard.get()),
             _ => None,
         })?;
         let (tracked, shards) = (gauges.tracked?, gauges.shards?);
@@ -124,51 +134,27 @@ impl Record {
             return None;
         }
         let shards = (tracked / per_shard + 1).checked_next_power_of_two()?;
-        let bottleneck = self
-            .criteria
-            .iter_mut()
-            .find_map(|each| match &mut each.kind {
-                Kind::Bottleneck(bottleneck) => Some(bottleneck),
-                _ => None,
-            })?;
-        let name = format!("{}-shards={shards}", bottleneck.incumbent);
-        bottleneck.candidates.push(name.clone());
-        self.candidates.push(Candidate {
-            name: name.clone(),
-            crate_name: bottleneck.incumbent.clone(),
-        });
+        let own = self.criteria.values_mut().find_map(|each| match each {
+            Criterion::Bottleneck(bottleneck) => Some(bottleneck),
+            _ => None,
+        })?;
+        let crate_name = own.incumbent.clone();
+        let name = format!("{crate_name}-shards={shards}");
+        own.candidates.push(name.clone());
+        self.candidates
+            .insert(name.clone(), Candidate { crate_name });
         Some(name)
     }
 
     /// `(a) stable-api`: a criterion with its letter, or just its name where it is only watched.
     #[must_use]
     pub fn label(&self, criterion: &str) -> String {
-        let place = self.revisit.iter().position(|name| name == criterion);
+        let place = self.rule.revisit.iter().position(|name| name == criterion);
         match place.and_then(|place| ('a'..='z').nth(place)) {
             Some(letter) => format!("({letter}) {criterion}"),
             None => criterion.to_owned(),
         }
     }
-}
-
-/// What might replace the incumbent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Candidate {
-    /// Its name, which its arm bears too.
-    pub name: String,
-    /// Its crate.
-    pub crate_name: String,
-}
-
-/// A named condition.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Criterion {
-    /// Its name.
-    pub name: String,
-    /// What it asks.
-    pub kind: Kind,
 }
 
 /// What a criterion asks. Closed: a new kind needs a new way to answer it.
@@ -179,7 +165,7 @@ pub struct Criterion {
     rename_all_fields = "kebab-case"
 )]
 #[serde(deny_unknown_fields)]
-pub enum Kind {
+pub enum Criterion {
     /// The candidate's crate is of this version or a later one.
     CrateVersion {
         /// The version.
@@ -214,19 +200,15 @@ pub struct Bottleneck {
     pub threshold: f64,
     /// The scenarios that decide.
     pub gating: Vec<String>,
-    /// The states of the machine that have to be decided. Others are where they are seen often enough.
+    /// The states of the machine that have to be decided. Others are where they are seen often
+    /// enough.
     #[serde(default)]
     pub states: Vec<State>,
 }
 
-impl Bottleneck {
-    pub(crate) fn compares(&self, candidate: &str) -> bool {
-        self.candidates.iter().any(|each| each == candidate)
-    }
-}
-
+/// A tenth of the time of the whole operation.
 fn default_threshold() -> f64 {
-    DEFAULT_THRESHOLD
+    0.10
 }
 
 /// What the caller can measure: a record that asks for anything else is wrong.

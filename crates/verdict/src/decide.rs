@@ -1,34 +1,31 @@
 //! From results, a record and the facts to a verdict per candidate.
 //!
-//! # Design
+//! A record's rule is "revisit where all of these hold". Each criterion answers yes, no, open or
+//! not evaluated, for each candidate. All yes: **REVISIT**. One no: **KEEP**. Else:
+//! **INCONCLUSIVE**. Where a precondition of the measurement fails, the measured criterion is open,
+//! and the verdict names the precondition; a *no* of another criterion stands all the same.
 //!
-//! A record's rule is "revisit where all of these hold". Each criterion answers yes, no, open or not evaluated, for each
-//! candidate. All yes: **REVISIT**. One no: **KEEP**. Else: **INCONCLUSIVE**. Where a precondition of the measurement fails, the
-//! measured criterion is open, and the verdict names the precondition; a *no* of another criterion stands all the same.
-//!
-//! The decision also says what to measure next ([`Decision::next`]): a block of each gating scenario that may still settle a
-//! candidate. A candidate that another criterion has settled is measured along and waited for by nobody. So an engine needs no
-//! statistics of its own: it measures, asks, and measures what is asked for.
+//! The decision also says what to measure [next](Next): a block of each gating scenario that may
+//! still settle a candidate. A candidate that another criterion has settled is measured along, and
+//! nobody waits for it. So an engine needs no statistics of its own: it measures, asks, and
+//! measures what is asked for.
 //!
 //! A `--quick` run never ends in a verdict. It says what it *would* say.
 //!
 //! # Invariants
 //!
-//! The same results, record and facts give the same decision. It costs some ten microseconds for each arm and block, so that
-//! one may ask after every block.
+//! The same results, record and facts give the same decision. It costs some ten microseconds for
+//! each arm and block, so that one may ask after every block.
 
 use std::fmt;
 
-use crate::analysis::Analysis;
 use crate::bottleneck::{Measured, Place};
-use crate::criteria::{Facts, Kind, Record};
+use crate::criteria::{Candidate, Criterion, Facts, Record};
 use crate::evidence::{self, Answer};
-use crate::next::Next;
 use crate::preconditions::Check;
 use crate::schema::{Mode, Results, ScenarioRun};
-use crate::states::{Boundary, State};
-use crate::stats::median;
-use crate::text::{count, listed};
+use crate::states::{Boundary, State, travel};
+use crate::text::listed;
 
 /// What a record's criteria come to, on one set of results.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,32 +33,17 @@ use crate::text::{count, listed};
 pub struct Decision {
     /// The record.
     pub record: Record,
-    /// Every gating scenario in every state that it was seen in, with its preconditions and comparisons.
+    /// Every gating scenario in every state that it was seen in, with its preconditions and
+    /// comparisons.
     pub places: Vec<Place>,
     /// What kept a gating scenario from being a place.
     pub missing: Vec<Check>,
-    /// The states of the machine that its gating scenarios were seen in, near first.
-    pub states: Vec<Seen>,
-    /// A verdict for each candidate, in the order of the record.
+    /// A verdict for each candidate, in the order of their names.
     pub candidates: Vec<CandidateVerdict>,
     /// The criteria that are only watched.
     pub watched: Vec<Answered>,
     /// What would have to be measured before this is the last word.
     pub next: Next,
-}
-
-/// A state of the machine, as the gating scenarios of a record saw it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct Seen {
-    /// The state.
-    pub state: State,
-    /// How long a line travels in it, the median of the probes in nanoseconds; `None` where nothing was probed.
-    pub travel: Option<f64>,
-    /// The most blocks of it that a gating scenario has.
-    pub blocks: usize,
-    /// It counts: verdicts hold for it. Else it is seen, undecided.
-    pub counts: bool,
 }
 
 /// The verdict on one candidate.
@@ -144,33 +126,43 @@ impl fmt::Display for Ruling {
     }
 }
 
+/// What to measure next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: every candidate is settled, or no block would settle one.
+    Done,
+    /// One more block of each of these gating scenarios, in turn; then decide again.
+    Measure {
+        /// The scenarios, in the order of the record.
+        scenarios: Vec<String>,
+    },
+}
+
 /// Decides a record.
 #[must_use]
 pub fn decide(results: &Results, record: &Record, facts: &Facts) -> Decision {
-    let measured = record.bottleneck();
-    let measured = measured.map(|bottleneck| Measured::new(results, bottleneck, record.cores));
+    let cores = record.cores.get();
+    let measured = record
+        .bottleneck()
+        .map(|own| Measured::new(results, own, cores));
     let case = Case {
         results,
         record,
         facts,
-        states: measured
-            .as_ref()
-            .map_or_else(Vec::new, |m| seen(m, results)),
         measured: measured.as_ref(),
     };
     let candidates = record.candidates.iter();
-    let candidates: Vec<CandidateVerdict> =
-        candidates.map(|each| case.verdict(&each.name)).collect();
-    let watched = record.watch.iter();
+    let candidates: Vec<_> = candidates
+        .map(|(name, each)| case.verdict(name, each))
+        .collect();
+    let watched = record.rule.watch.iter();
     let watched = watched.map(|name| case.answer(name, None)).collect();
     let next = case.next(&candidates);
-    let states = case.states;
     let (places, missing) = measured.map_or_else(Default::default, |m| (m.places, m.missing));
     Decision {
         record: record.clone(),
         places,
         missing,
-        states,
         candidates,
         watched,
         next,
@@ -183,72 +175,79 @@ struct Case<'a> {
     record: &'a Record,
     facts: &'a Facts,
     measured: Option<&'a Measured<'a>>,
-    states: Vec<Seen>,
 }
 
 impl Case<'_> {
-    fn verdict(&self, candidate: &str) -> CandidateVerdict {
-        let rule = self.record.revisit.iter();
-        let criteria: Vec<Answered> = rule
-            .map(|name| self.answer(name, Some(candidate)))
-            .collect();
-        let compared = self.measured.filter(|m| m.bottleneck.compares(candidate));
+    fn verdict(&self, name: &str, candidate: &Candidate) -> CandidateVerdict {
+        let rule = self.record.rule.revisit.iter();
+        let candidate = Some((name, candidate));
+        let criteria: Vec<_> = rule.map(|each| self.answer(each, candidate)).collect();
         let (outcome, mut why) = rule_of(&criteria);
-        let states = compared.map_or_else(Vec::new, |measured| {
-            let counting = measured.states().into_iter();
-            let answer = |state| (state, measured.answer_in(candidate, state));
-            counting.map(answer).collect::<Vec<_>>()
-        });
         let open = outcome == Outcome::Inconclusive;
-        let failing = compared.and_then(Measured::failing).filter(|_| open);
-        if let Some(check) = failing {
-            why = format!("the measurement may not decide: {}", check.sentence());
-        } else if let Some(answer) = compared.map(|m| m.answer(candidate)) {
-            let of = states.iter().filter(|(_, own)| *own == answer);
-            let of: Vec<State> = of.map(|(state, _)| *state).collect();
-            if answer != Answer::Open {
-                why.push_str(&format!(", {}", holds_for(&of, &self.states)));
+        let (mut states, mut settled) = (Vec::new(), !open);
+        if let Some(measured) = self.measured {
+            let answer_in = |state| (state, measured.answer_in(name, state));
+            states.extend(measured.states().map(answer_in));
+            settled |= measured.wanted(name).is_empty();
+            if let Some(check) = measured.failing().filter(|_| open) {
+                why = format!("the measurement may not decide: {}", check.sentence());
+            } else if measured.answer(name) != Answer::Open {
+                why = format!("{why}, {}", self.holds_for(measured, name));
             }
         }
-        let wanted = compared.map_or(0, |measured| measured.wanted(candidate).len());
+        let quick = self.results.mode == Mode::Quick;
+        let says = if quick {
+            Ruling::WouldSay
+        } else {
+            Ruling::Says
+        };
         CandidateVerdict {
-            candidate: candidate.to_owned(),
-            ruling: if self.results.mode == Mode::Quick {
-                Ruling::WouldSay(outcome)
-            } else {
-                Ruling::Says(outcome)
-            },
-            settled: !open || wanted == 0,
+            candidate: name.to_owned(),
+            ruling: says(outcome),
+            settled,
             why,
             criteria,
             states,
         }
     }
 
-    fn answer(&self, name: &str, candidate: Option<&str>) -> Answered {
-        let kind = self.record.criterion(name).map(|each| &each.kind);
-        let (answer, evidence) = match (kind, candidate) {
-            (Some(Kind::CrateVersion { at_least }), Some(candidate)) => {
-                evidence::crate_version(self.record, self.facts, at_least, candidate)
+    /// `for lines that travel in 21 ns (near); far not seen`: the states of which the answer holds.
+    fn holds_for(&self, measured: &Measured<'_>, candidate: &str) -> String {
+        let boundary = Boundary::of(&self.results.pilots);
+        let gating = |run: &&ScenarioRun| measured.bottleneck.gating.contains(&run.scenario);
+        let (mut times, mut others) = (Vec::new(), String::new());
+        for state in State::ALL {
+            let runs = self.results.runs.iter().filter(gating);
+            let counts = measured.states().any(|counting| counting == state);
+            let own = measured.answer_in(candidate, state) == measured.answer(candidate);
+            if !counts {
+                let seen = measured.of_state(state).next().is_some();
+                let how = if seen { "seen, undecided" } else { "not seen" };
+                others.push_str(&format!("; {state} {how}"));
+            } else if own {
+                times.extend(travel(runs, boundary, state));
             }
-            (Some(Kind::Bottleneck(_)), Some(candidate)) => {
-                let compared = self.measured.filter(|m| m.bottleneck.compares(candidate));
-                compared.map_or_else(
-                    || {
-                        let why = "it does not compare this candidate".to_owned();
-                        (Answer::NotEvaluated, why)
-                    },
-                    |measured| evidence::bottleneck(measured, candidate),
-                )
+        }
+        if times.is_empty() {
+            return "where line travel was not probed".to_owned();
+        }
+        format!("for lines that travel in {}{others}", listed(&times))
+    }
+
+    fn answer(&self, name: &str, candidate: Option<(&str, &Candidate)>) -> Answered {
+        let criterion = self.record.criteria.get(name);
+        let (answer, evidence) = match (criterion, candidate, self.measured) {
+            (Some(Criterion::CrateVersion { at_least }), Some((_, candidate)), _) => {
+                evidence::crate_version(candidate, self.facts, at_least)
             }
-            (Some(Kind::GaugeAgainstCeiling { per_shard }), _) => {
+            (Some(Criterion::Bottleneck(_)), Some((candidate, _)), Some(measured)) => {
+                evidence::bottleneck(measured, candidate)
+            }
+            (Some(Criterion::GaugeAgainstCeiling { per_shard }), ..) => {
                 evidence::gauge(self.facts, per_shard.get())
             }
-            (Some(Kind::ShardSkew { at_most }), _) => evidence::skew(self.facts, *at_most),
-            (Some(Kind::CrateVersion { .. } | Kind::Bottleneck(_)), None) | (None, _) => {
-                let why = "it is answered for each candidate, and there is none here";
-                (Answer::NotEvaluated, why.to_owned())
-            }
+            (Some(Criterion::ShardSkew { at_most }), ..) => evidence::skew(self.facts, *at_most),
+            _ => evidence::not_evaluated("it is answered for each candidate"),
         };
         Answered {
             label: self.record.label(name),
@@ -257,101 +256,41 @@ impl Case<'_> {
         }
     }
 
-    /// What may settle a candidate; and where all are settled already, what a report needs to show anything.
+    /// What may settle a candidate, and what a report needs to show anything.
     fn next(&self, candidates: &[CandidateVerdict]) -> Next {
         let Some(measured) = self.measured else {
             return Next::Done;
         };
         let unsettled = candidates.iter().filter(|each| !each.settled);
-        let mut wanted: Vec<&str> = unsettled
-            .flat_map(|each| measured.wanted(&each.candidate))
-            .chain(measured.unshown())
-            .collect();
-        let order = |name: &&str| {
-            let mut gating = measured.bottleneck.gating.iter();
-            gating.position(|each| each == name)
-        };
-        wanted.sort_by_key(order);
-        wanted.dedup();
-        if wanted.is_empty() {
-            return Next::Done;
-        }
-        Next::Measure {
-            scenarios: wanted.into_iter().map(str::to_owned).collect(),
+        let mut wanted = measured.unshown();
+        wanted.extend(unsettled.flat_map(|each| measured.wanted(&each.candidate)));
+        let gating = measured.bottleneck.gating.iter();
+        let scenarios = gating.filter(|name| wanted.contains(&name.as_str()));
+        let scenarios: Vec<String> = scenarios.cloned().collect();
+        if scenarios.is_empty() {
+            Next::Done
+        } else {
+            Next::Measure { scenarios }
         }
     }
 }
 
 /// The record's rule on its answers.
 fn rule_of(criteria: &[Answered]) -> (Outcome, String) {
-    let labels = |wanted: &[Answer]| -> Vec<&str> {
+    let say = |wanted: &[Answer], one: &str, more: &str| {
         let of = criteria.iter().filter(|each| wanted.contains(&each.answer));
-        of.map(|each| each.label.as_str()).collect()
-    };
-    let holds = |labels: &[&str], one: &str, more: &str| {
+        let labels: Vec<&str> = of.map(|each| each.label.as_str()).collect();
         let verb = if labels.len() == 1 { one } else { more };
-        format!("{} {verb}", listed(labels))
+        (!labels.is_empty()).then(|| format!("{} {verb}", listed(&labels)))
     };
-    let (no, yes) = (labels(&[Answer::No]), labels(&[Answer::Yes]));
-    let missing = labels(&[Answer::Open, Answer::NotEvaluated]);
-    if !no.is_empty() {
-        let mut why = holds(&no, "says no", "say no");
-        if !yes.is_empty() {
-            let yes = holds(&yes, "says yes", "say yes");
-            why.push_str(&format!(", although {yes}"));
-        }
-        (Outcome::Keep, why)
-    } else if missing.is_empty() && !criteria.is_empty() {
-        (Outcome::Revisit, holds(&yes, "says yes", "say yes"))
-    } else {
-        let why = holds(&missing, "has no answer yet", "have no answer yet");
-        (Outcome::Inconclusive, why)
+    let yes = say(&[Answer::Yes], "says yes", "say yes");
+    let no = say(&[Answer::No], "says no", "say no");
+    let missing = [Answer::Open, Answer::NotEvaluated];
+    let missing = say(&missing, "has no answer yet", "have no answer yet");
+    match (no, missing, yes) {
+        (Some(no), _, Some(yes)) => (Outcome::Keep, format!("{no}, although {yes}")),
+        (Some(no), _, None) => (Outcome::Keep, no),
+        (None, None, Some(yes)) => (Outcome::Revisit, yes),
+        (None, missing, _) => (Outcome::Inconclusive, missing.unwrap_or_default()),
     }
-}
-
-fn seen(measured: &Measured<'_>, results: &Results) -> Vec<Seen> {
-    let boundary = Boundary::of(&results.pilots);
-    let gating = |run: &&ScenarioRun| measured.bottleneck.gating.contains(&run.scenario);
-    let seen = |state: State| {
-        let blocks = measured.of_state(state).map(|place| place.blocks).max()?;
-        let runs = results.runs.iter().filter(gating);
-        let travel = runs.flat_map(|run| Analysis::new(run, boundary).blocks(state));
-        let travel = travel.flat_map(|block| block.travel.iter().map(|nanos| f64::from(*nanos)));
-        (blocks > 0).then(|| Seen {
-            state,
-            travel: median(&mut travel.collect::<Vec<_>>()),
-            blocks,
-            counts: measured.states().contains(&state),
-        })
-    };
-    State::ALL.into_iter().filter_map(seen).collect()
-}
-
-/// `for lines that travel in 21 ns (near); far not seen`: of which states of those seen an answer holds.
-fn holds_for(states: &[State], seen: &[Seen]) -> String {
-    let of = seen.iter().filter(|each| states.contains(&each.state));
-    let travels = of.map(|each| match each.travel {
-        Some(travel) => format!("{travel:.0} ns ({})", each.state),
-        None => "a time that was not probed".to_owned(),
-    });
-    let mut text = format!(
-        "for lines that travel in {}",
-        listed(&travels.collect::<Vec<_>>())
-    );
-    for state in State::ALL
-        .into_iter()
-        .filter(|state| !states.contains(state))
-    {
-        text.push_str(&match seen.iter().find(|each| each.state == state) {
-            None => format!("; {state} not seen"),
-            Some(each) if !each.counts => {
-                format!(
-                    "; {state} seen in {}, undecided",
-                    count(each.blocks, "block")
-                )
-            }
-            Some(_) => String::new(),
-        });
-    }
-    text
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use semver::Version;
 
-use crate::bottleneck::{Measured, Place, Side};
-use crate::criteria::{Facts, Record};
+use crate::analysis::Estimate;
+use crate::bottleneck::{Measured, Place};
+use crate::criteria::{Candidate, Facts};
 use crate::preconditions::Check;
 use crate::states::State;
-use crate::text::{count, grouped, interval, listed, percent};
+use crate::text::{count, grouped, listed, percent};
 
 /// What a criterion says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub enum Answer {
     NotEvaluated,
 }
 
+impl Answer {
+    fn whether(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -34,48 +41,30 @@ impl fmt::Display for Answer {
     }
 }
 
-type Evidence = (Answer, String);
+pub(crate) type Evidence = (Answer, String);
 
-pub(crate) fn crate_version(
-    record: &Record,
-    facts: &Facts,
-    at_least: &Version,
-    candidate: &str,
-) -> Evidence {
-    let mut candidates = record.candidates.iter();
-    let Some(candidate) = candidates.find(|each| each.name == candidate) else {
-        return (
-            Answer::NotEvaluated,
-            "there is no such candidate".to_owned(),
-        );
-    };
+pub(crate) fn not_evaluated(why: impl Into<String>) -> Evidence {
+    (Answer::NotEvaluated, why.into())
+}
+
+pub(crate) fn crate_version(candidate: &Candidate, facts: &Facts, at_least: &Version) -> Evidence {
     let name = &candidate.crate_name;
     let all = facts.versions.get(name).map_or(&[][..], Vec::as_slice);
-    // The newest decides: the question is whether such an API exists, not what else depends on an older one.
-    let newest = all
-        .iter()
-        .filter_map(|text| text.parse::<Version>().ok())
-        .max();
-    let Some(newest) = newest else {
-        let why = format!("Cargo.lock has no version of the crate {name}");
-        return (Answer::NotEvaluated, why);
+    // The newest decides: the question is whether such an API exists, not what else is in use.
+    let versions = all.iter().filter_map(|text| Version::parse(text).ok());
+    let Some(newest) = versions.max() else {
+        return not_evaluated(format!("Cargo.lock has no version of the crate {name}"));
     };
     let mut evidence = format!("Cargo.lock has {name} {newest}, and {at_least} is asked for");
     if all.len() > 1 {
         evidence.push_str(&format!(" (of {})", listed(all)));
     }
-    let answer = if newest >= *at_least {
-        Answer::Yes
-    } else {
-        Answer::No
-    };
-    (answer, evidence)
+    (Answer::whether(newest >= *at_least), evidence)
 }
 
 pub(crate) fn gauge(facts: &Facts, per_shard: u64) -> Evidence {
     let (Some(tracked), Some(shards)) = (facts.gauges.tracked, facts.gauges.shards) else {
-        let why = "needs the gauge from production (--tracked N) and the number of shards there";
-        return (Answer::NotEvaluated, why.to_owned());
+        return not_evaluated("needs the gauge from production (--tracked N) and its shards");
     };
     let ceiling = shards.saturating_mul(per_shard);
     let digits = |number: u64| grouped(&number.to_string());
@@ -88,80 +77,53 @@ pub(crate) fn gauge(facts: &Facts, per_shard: u64) -> Evidence {
         digits(per_shard),
         digits(ceiling)
     );
-    (if reached { Answer::Yes } else { Answer::No }, evidence)
+    (Answer::whether(reached), evidence)
 }
 
 pub(crate) fn skew(facts: &Facts, at_most: f64) -> Evidence {
     let Some(skew) = facts.gauges.shard_skew else {
-        return (
-            Answer::NotEvaluated,
-            "the load of the shards was not measured".to_owned(),
-        );
+        return not_evaluated("the load of the shards was not measured");
     };
     let evidence =
         format!("the fullest shard holds {skew:.2} times the mean, and {at_most:.2} is still fine");
-    (
-        if skew > at_most {
-            Answer::Yes
-        } else {
-            Answer::No
-        },
-        evidence,
-    )
+    (Answer::whether(skew > at_most), evidence)
 }
 
 pub(crate) fn bottleneck(measured: &Measured<'_>, candidate: &str) -> Evidence {
-    let states = measured.states();
+    let states: Vec<State> = measured.states().collect();
     let mut said: Vec<String> = measured.missing.iter().map(Check::sentence).collect();
-    for state in &states {
-        let places = measured.of_state(*state);
-        let at: Vec<String> = places.map(|place| sentence(place, candidate)).collect();
-        let answer = measured.answer_in(candidate, *state);
-        said.push(format!("{state}: {answer}, {}", at.join("; ")));
-    }
-    for state in State::ALL.iter().filter(|state| !states.contains(state)) {
-        let blocks = measured.of_state(*state).map(|place| place.blocks).max();
-        if let Some(blocks) = blocks {
-            let blocks = count(blocks, "block");
-            said.push(format!("{state}: seen in {blocks}, undecided"));
+    for state in State::ALL {
+        let places: Vec<&Place> = measured.of_state(state).collect();
+        if states.contains(&state) {
+            let at = places
+                .iter()
+                .map(|place| sentence(place, candidate, measured));
+            let (answer, at) = (measured.answer_in(candidate, state), Vec::from_iter(at));
+            said.push(format!("{state}: {answer}, {}", at.join("; ")));
+        } else if !places.is_empty() {
+            said.push(format!("{state}: seen, undecided"));
         }
-    }
-    if said.is_empty() {
-        said.push("nothing was measured".to_owned());
     }
     (measured.answer(candidate), said.join(". "))
 }
 
-/// `decode-step gains 1.2 % (0.1 % to 2.2 %, 9 blocks), below 10.0 %`.
-fn sentence(place: &Place, candidate: &str) -> String {
-    let scenario = &place.scenario;
+/// `decode-step +1.2 % [0.1 to 2.2 %] in 9 blocks, below 10.0 %`.
+fn sentence(place: &Place, candidate: &str, measured: &Measured<'_>) -> String {
     let comparison = place.of(candidate);
-    let threshold = comparison.map_or(0.0, |each| each.threshold);
     let estimate = comparison.and_then(|each| each.estimate);
-    let gain = estimate.map_or_else(
-        || format!("{scenario} gave no pair"),
-        |estimate| {
-            format!(
-                "{scenario} gains {} ({}, {})",
-                percent(estimate.gain()),
-                interval(estimate.gain_interval()),
-                count(estimate.blocks, "block")
-            )
-        },
-    );
-    let threshold = percent(threshold);
-    let headroom = place.headroom.filter(|_| place.headroom_is_below);
-    let side = match comparison.map(|each| each.side) {
-        Some(Side::Above) => format!("above {threshold}"),
-        _ if headroom.is_some() => {
-            let most = headroom.map_or(0.0, |free| free.gain_interval().upper);
-            format!(
-                "where any map could gain at most {}, below {threshold}",
-                percent(most)
-            )
+    let found = |each: Estimate| format!("{each} in {}", count(each.blocks, "block"));
+    let found = estimate.map_or_else(|| "no pair".to_owned(), found);
+    let gain = format!("{} {found}", place.scenario);
+    let threshold = percent(measured.bottleneck.threshold);
+    let (above, free) = (comparison.map(|each| each.above), &place.headroom);
+    let side = match (above, free.above, free.estimate) {
+        (Some(Answer::Yes), ..) => format!("above {threshold}"),
+        (_, Answer::No, Some(free)) => {
+            let most = percent(free.interval.upper);
+            format!("where any map could gain at most {most}, below {threshold}")
         }
-        Some(Side::Below) => format!("below {threshold}"),
-        Some(Side::Unclear) | None => format!("not clear of {threshold}"),
+        (Some(Answer::No), ..) => format!("below {threshold}"),
+        _ => format!("not clear of {threshold}"),
     };
     match place.failing() {
         Some(check) => format!("{gain}, {side}, but a precondition fails ({})", check.what),

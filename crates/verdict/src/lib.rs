@@ -1,9 +1,10 @@
 //! Decides, from paired measurements, whether a decision record should be revisited, and shows why.
 //!
-//! The engine that measures hands in [`Results`]; a record's criteria come as [`Record`], what no benchmark
-//! knows as [`Facts`]; [`decide()`] answers with a [`Decision`], after every block, and says what to measure next. [`render`]
-//! turns both into lines for a terminal, Markdown and one self-contained HTML page. Nothing here reads a file, a clock or an
-//! environment, and no backend is known by name.
+//! The engine that measures hands in [`Results`]; a record's criteria come as [`Record`], what no
+//! benchmark knows as [`Facts`]; [`decide()`] answers with a [`Decision`], after every block, and
+//! says what to measure next. [`render`] turns both into lines for a terminal, Markdown and one
+//! self-contained HTML page. Nothing here reads a file, a clock or an environment, and no backend
+//! is known by name.
 //!
 //! ```
 //! use verdict::{Facts, Known, Next, Record, decide, render, schema::Results};
@@ -26,23 +27,17 @@
 //! # }
 //! ```
 //!
-//! # Design
-//!
-//! A line of small steps, each usable alone: slices → [pairs](analysis) within a block → the [state](states) of each block → a
-//! [sequence] of blocks with its e-values → [preconditions] and [places](bottleneck) → the record's [rule](mod@decide).
-//!
-//! # Why
-//!
-//! - *Pure.* A decision that can be computed from a file can be tested on a thousand synthetic files, so that its rate of
-//!   false answers is measured and not hoped for, and anybody can check a published one.
-//! - *One effect, one value.* A process has one memory layout, which shifts all its slices alike. Slices are therefore
-//!   never pooled: the process is the unit, the sequence is one of blocks of processes.
+//! Pure, since a decision that can be computed from a file can be tested on thousands of synthetic
+//! files: its rate of false answers is measured, and anybody can check a published one. Slices are
+//! never pooled: a process has one memory layout, which shifts all its slices alike, so that the
+//! process is the unit and the sequence is one of blocks of processes.
 //!
 //! # Invariants
 //!
 //! 1. The same input gives the same output, byte for byte.
 //! 2. No input panics. What is missing makes an answer *open* or *not evaluated*, never a guess.
-//! 3. One may decide after every block, stop, and resume, and a false answer is no likelier for it ([`sequence`]).
+//! 3. One may decide after every block, stop, and resume, and a false answer is no likelier for it
+//!    ([`sequence`]).
 //! 4. A quick run gives no verdict.
 #![forbid(unsafe_code)]
 
@@ -51,7 +46,6 @@ pub mod bottleneck;
 pub mod criteria;
 pub mod decide;
 mod evidence;
-mod next;
 pub mod preconditions;
 pub mod render;
 pub mod schema;
@@ -62,7 +56,6 @@ pub mod stats;
 mod text;
 
 pub use criteria::{CriteriaError, Facts, Known, LockError, Record, lock_versions};
-pub use decide::{Answered, CandidateVerdict, Decision, Outcome, Ruling, Seen, decide};
+pub use decide::{Answered, CandidateVerdict, Decision, Next, Outcome, Ruling, decide};
 pub use evidence::Answer;
-pub use next::Next;
 pub use schema::{ReadError, Results};

@@ -1,17 +1,17 @@
 //! What a benchmark run writes down: raw slices, and everything one needs to judge or repeat them.
 //!
-//! # Design
-//!
 //! The engine fills these structs and writes [`Results::to_json`]; everybody else starts from
-//! [`Results::from_json`], which accepts a whole, consistent file of this version and nothing else. All times are in
-//! nanoseconds. No figure is stored that can be computed from the raw slices.
+//! [`Results::from_json`], which accepts a whole, consistent file of this version and nothing else.
+//! All times are in nanoseconds. No figure is stored that can be computed from the raw slices.
 //!
 //! # Invariants
 //!
 //! Of a [`Results`] that was read (or that passed [`Results::validate`]):
 //!
-//! 1. Every block of a run has one cell for each arm, in the order of `arms`, and its `order` names each arm once.
-//! 2. A run has exactly one [`Role::Incumbent`], and names its arms apart. No two runs are of the same scenario.
+//! 1. Every block of a run has one cell for each arm, in the order of `arms`, and its `order` names
+//!    each arm once.
+//! 2. A run has exactly one [`Role::Incumbent`], and names its arms apart. No two runs are of the
+//!    same scenario.
 //! 3. Every probe of line travel is a time: finite, and more than nothing.
 
 use std::collections::BTreeMap;
@@ -46,8 +46,9 @@ pub struct Results {
     pub versions: BTreeMap<String, String>,
     /// How much was asked for.
     pub mode: Mode,
-    /// How long a cache line travels, probed before the first block: 20 probes for each pair of cores that is used. They
-    /// alone say what is near and what is far ([`Boundary`](crate::states::Boundary)).
+    /// How long a cache line travels, probed before the first block: 20 probes for each pair of
+    /// cores that is used. They alone say what is near and what is far
+    /// ([`Boundary`](crate::states::Boundary)).
     pub pilots: Vec<Probe>,
     /// The paired measurements, one run for each scenario.
     pub runs: Vec<ScenarioRun>,
@@ -119,7 +120,7 @@ pub struct ScenarioRun {
     pub scenario: String,
     /// The record it was run for, such as `0003`.
     pub adr: Option<String>,
-    /// Whether it is a whole operation that may decide a record. For readers: the record's own list is what counts.
+    /// Whether it may decide a record. For readers: the record's own list is what counts.
     pub gating: bool,
     /// One line on what it stands for in production.
     pub what: String,
@@ -174,39 +175,35 @@ pub enum Role {
     Reference,
     /// A map that costs next to nothing: how much any map could matter.
     Free,
-    /// The incumbent with one of its several maps another: of which of them a candidate's difference is.
+    /// The incumbent with one of its several maps another: of which of them a candidate's
+    /// difference is.
     Swapped,
 }
 
 impl Role {
-    /// Whether verdicts rest on such an arm. Where one that decides crashes, or is dirty, nobody may decide; what becomes of
-    /// the others is their own affair.
+    /// Whether verdicts rest on such an arm. Where one that decides crashes, or is dirty, nobody
+    /// may decide; what becomes of the others is their own affair.
     #[must_use]
     pub fn decides(self) -> bool {
-        match self {
-            Self::Incumbent
-            | Self::IncumbentAgain
-            | Self::Planted { .. }
-            | Self::Candidate
-            | Self::Free => true,
-            Self::Baseline | Self::Reference | Self::Swapped => false,
-        }
+        !matches!(self, Self::Baseline | Self::Reference | Self::Swapped)
     }
 }
 
-/// Every arm once, each in a fresh process; the processes take turns of one slice, round after round.
+/// Every arm once, each in a fresh process; the processes take turns of one slice, round after
+/// round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Counted from 1 within its run.
     pub number: u32,
-    /// Which of the link orders of the code it ran, so that the layout of the code is inside the spread.
+    /// Which of the link orders of the code it ran, so that the layout of the code is inside the
+    /// spread.
     pub build: u8,
     /// The cores that its threads were pinned to, in the order of the threads.
     pub cores: Vec<u32>,
     /// The order in which the arms took their turns, as indices into [`ScenarioRun::arms`].
     pub order: Vec<usize>,
-    /// Line travel between those cores, one way in nanoseconds: before the first round, between the rounds, after the last.
-    /// Empty where one thread runs, or one core is all there is.
+    /// Line travel between those cores, one way in nanoseconds: before the first round, between the
+    /// rounds, after the last. Empty where one thread runs, or one core is all there is.
     pub travel: Vec<f32>,
     /// What each arm's process brought back, in the order of [`ScenarioRun::arms`].
     pub cells: Vec<Cell>,
@@ -230,9 +227,8 @@ pub enum Cell {
     },
 }
 
-/// A stretch of uninterrupted measuring, over all threads of the process.
-///
-/// In a file it is an array of its four numbers, in the order of the fields: a run has ten thousand slices, and repositories
+/// A stretch of uninterrupted measuring, over all threads of the process. In a file it is an array
+/// of its four numbers, in the order of the fields: a run has ten thousand slices, and repositories
 /// keep them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u64; 4]", into = "[u64; 4]")]
@@ -259,12 +255,7 @@ impl From<[u64; 4]> for Slice {
 }
 
 impl From<Slice> for [u64; 4] {
-    fn from(slice: Slice) -> Self {
-        [
-            slice.ops,
-            slice.nanos,
-            slice.run_delay_nanos,
-            slice.steal_ticks,
-        ]
+    fn from(own: Slice) -> Self {
+        [own.ops, own.nanos, own.run_delay_nanos, own.steal_ticks]
     }
 }

@@ -1,26 +1,17 @@
-//! Which slices count, and what one worker process says.
+//! Which slices count.
 //!
-//! # Design
+//! A slice is *clean* where its threads ran for practically all of it: the run delay is at most 2 %
+//! of it and no steal tick fell in it (steal time alone misses most of what neighbours do). Where
+//! threads exceed cores this is not asked, since waiting for a core is then what is measured. A
+//! slice without operations, or without time, has no time per operation and is never clean.
 //!
-//! A slice is *clean* where its threads ran for practically all of it: the run delay is at most 2 % of it and no steal tick
-//! fell in it. Where threads exceed cores this is not asked, since waiting for a core is then what is measured. A slice
-//! without operations, or without time, is never clean: it has no time per operation.
-//!
-//! The figure of a cell is the median of its clean slices. A cell with none is *unusable*: its block is left out of
-//! every pair that needs it, and kept for the others. Nothing is put in its place.
-//!
-//! # Why
-//!
-//! - Run delay beside steal: steal time alone misses most of what neighbours do.
-//! - The median, not the minimum: under contention the neighbours can make a slice *faster*, by keeping its threads apart.
+//! The figure of a cell is the median of its clean slices, and not their minimum: under contention
+//! the neighbours can make a slice *faster*, by keeping its threads apart.
 
 use crate::schema::{Cell, Slice};
 
-/// The largest share of a clean slice that a thread may have waited for a core.
-pub const RUN_DELAY_AT_MOST: f64 = 0.02;
-
-/// One in so many, the reciprocal of [`RUN_DELAY_AT_MOST`], for exact arithmetic.
-const RUN_DELAY_ONE_IN: u128 = 50;
+/// A thread may have waited for a core for one part in so many of a clean slice: 2 %.
+pub const RUN_DELAY_ONE_IN: u128 = 50;
 
 impl Slice {
     /// Whether it counts.
@@ -48,7 +39,8 @@ impl Cell {
         }
     }
 
-    /// The median of its clean slices in nanoseconds per operation; `None` where there is no clean slice.
+    /// The median of its clean slices in nanoseconds per operation; `None` where there is no clean
+    /// slice.
     #[must_use]
     pub fn nanos_per_op(&self, oversubscribed: bool) -> Option<f64> {
         let clean = self.slices().iter().filter(|s| s.is_clean(oversubscribed));

@@ -1,33 +1,36 @@
 //! States of the machine: how far a cache line travels between the cores at hand.
 //!
-//! # Design
+//! On a machine that others share, the host moves its virtual cores: now they share a cache, now a
+//! line between them crosses a socket. The time one way is then of a few kinds (21, 62 and 193 ns
+//! were seen), flips within seconds, and decides what a map costs. Run delay and steal time do not
+//! show it. So it is probed, and everything is decided state by state.
 //!
-//! On a machine that others share, the host moves its virtual cores: now they share a cache, now a line between them crosses a
-//! socket. The time one way is then of a few kinds (21, 62 and 193 ns were seen), flips within seconds, and decides what a map
-//! costs. Run delay and steal time do not show it. So it is probed, and everything is decided state by state.
-//!
-//! The [`Boundary`] between *near* and *far* comes from the pilot probes alone. A [`Block`] is of the state that its own probes
-//! show, and of none where they disagree: then it changed its state, and is void.
+//! The [`Boundary`] between *near* and *far* comes from the pilot probes alone. A [`Block`] is of
+//! the state that its own probes show, and of none where they disagree: then it changed its state,
+//! and is void.
 //!
 //! # Invariants
 //!
 //! 1. A boundary depends on nothing that is measured after the first block, so that it never moves.
-//! 2. A block without probes, of one thread or one core, has no line that travels. It counts as near.
+//! 2. A block without probes, of one thread or one core, has no line that travels. It counts as
+//!    near.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::schema::{Block, Probe};
+use crate::schema::{Block, Probe, ScenarioRun};
+use crate::stats::median;
 
-/// Where all pilots are of one kind, they are near up to so many nanoseconds: cores that share a cache or a mesh take less
-/// on the machines that are published, sockets and core complexes more.
+/// Where all pilots are of one kind, they are near up to so many nanoseconds: cores that share a
+/// cache or a mesh take less on the machines that are published, sockets and core complexes more.
 const NEAR_AT_MOST: f64 = 80.0;
 
 /// Two kinds of travel differ by this factor at least. Probes of one kind do not.
 const APART: f64 = 2.0;
 
-/// One probe in so many may stray, as one does that was preempted, before its block counts as changed.
+/// One probe in so many may stray, as one does that was preempted, before its block counts as
+/// changed.
 const STRAY_ONE_IN: usize = 8;
 
 /// How far a line travels.
@@ -57,16 +60,18 @@ impl fmt::Display for State {
 /// The travel above which a line travels far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Boundary {
-    nanos: f64,
+    /// In nanoseconds.
+    pub nanos: f64,
 }
 
 impl Boundary {
-    /// From the pilots. Where they are of two kinds, it is in the middle of the widest gap (on a logarithmic scale) that has at
-    /// least two of them on either side. Where they are of one, it is twice, or where they are far half, their median.
+    /// From the pilots. Where they are of two kinds, it is in the middle of the widest gap (on a
+    /// logarithmic scale) that has at least two of them on either side. Where they are of one, it
+    /// is twice, or where they are far half, their median.
     #[must_use]
     pub fn of(pilots: &[Probe]) -> Self {
         let mut all: Vec<f64> = pilots.iter().map(|probe| f64::from(probe.nanos)).collect();
-        let Some(median) = crate::stats::median(&mut all) else {
+        let Some(middle) = median(&mut all) else {
             let nanos = NEAR_AT_MOST;
             return Self { nanos };
         };
@@ -76,26 +81,17 @@ impl Boundary {
         let widest = gaps.max_by(|one, other| ratio(one).total_cmp(&ratio(other)));
         let nanos = match widest.filter(|gap| ratio(gap) >= APART) {
             Some((low, high)) => (low * high).sqrt(),
-            None if median <= NEAR_AT_MOST => median * APART,
-            None => median / APART,
+            None if middle <= NEAR_AT_MOST => middle * APART,
+            None => middle / APART,
         };
         Self { nanos }
-    }
-
-    /// The travel in nanoseconds.
-    #[must_use]
-    pub fn nanos(&self) -> f64 {
-        self.nanos
     }
 
     /// Of which state a probe is.
     #[must_use]
     pub fn state(&self, nanos: f32) -> State {
-        if f64::from(nanos) <= self.nanos {
-            State::Near
-        } else {
-            State::Far
-        }
+        let near = f64::from(nanos) <= self.nanos;
+        if near { State::Near } else { State::Far }
     }
 }
 
@@ -115,4 +111,26 @@ impl Block {
             None
         }
     }
+}
+
+/// `21 ns (near)`: how long a line travels in a state, by all probes of these scenarios' blocks.
+/// `None` where there are none.
+pub(crate) fn travel<'a>(
+    runs: impl Iterator<Item = &'a ScenarioRun>,
+    boundary: Boundary,
+    state: State,
+) -> Option<String> {
+    let blocks = runs.flat_map(|run| &run.blocks);
+    let own = blocks.filter(|block| block.state(&boundary) == Some(state));
+    let probes = own.flat_map(|block| &block.travel);
+    let mut probes: Vec<f64> = probes.map(|nanos| f64::from(*nanos)).collect();
+    let middle = median(&mut probes)?;
+    // One probe in ten aside at either end, so that a stray one makes no range.
+    let tenth = probes.len() / 10;
+    let (low, high) = (probes[tenth], probes[probes.len() - 1 - tenth]);
+    Some(if high / low > 1.5 {
+        format!("{low:.0} to {high:.0} ns ({state})")
+    } else {
+        format!("{middle:.0} ns ({state})")
+    })
 }

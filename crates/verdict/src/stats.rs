@@ -1,6 +1,7 @@
 //! The median, and ranges of values.
 
-/// The median; the mean of the middle two of an even number; `None` of nothing. Sorts `values`. NaN sorts last.
+/// The median; the mean of the middle two of an even number; `None` of nothing. Sorts `values`. NaN
+/// sorts last.
 #[must_use]
 pub fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -13,7 +14,8 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
     Some(values[middle - 1] / 2.0 + upper / 2.0)
 }
 
-/// A range of values, ends included; infinite on a side that the data cannot bound, and empty where `lower > upper`.
+/// A range of values, ends included; infinite on a side that the data cannot bound, and empty where
+/// `lower > upper`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Its lower end.

@@ -4,38 +4,31 @@ use std::fmt::Display;
 
 use crate::stats::Interval;
 
-/// A share as a percentage with one decimal, or two where one would show nothing of it.
+/// A share as a percentage with one decimal.
 pub(crate) fn percent(share: f64) -> String {
-    if !share.is_finite() {
+    if share.is_infinite() {
         return if share < 0.0 { "-∞ %" } else { "∞ %" }.to_owned();
     }
-    let value = share * 100.0;
-    let text = if value != 0.0 && value.abs() < 0.095 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.1}")
-    };
-    let text = if text
-        .trim_start_matches('-')
-        .chars()
-        .all(|c| c == '0' || c == '.')
-    {
-        text.trim_start_matches('-').to_owned()
-    } else {
-        text
-    };
-    format!("{text} %")
+    // Added to nothing, a negative nothing is none.
+    format!("{:.1} %", (share * 1000.0).round() / 10.0 + 0.0)
 }
 
-/// `1.2 % to 3.4 %`, with a sign where the other end has one.
+/// A gain as a percentage with its sign, so that a saving is not taken for a cost.
+pub(crate) fn signed(gain: f64) -> String {
+    let plus = if gain >= 0.0005 { "+" } else { "" };
+    format!("{plus}{}", percent(gain))
+}
+
+/// `1.2 to 3.4 %`.
 pub(crate) fn interval(interval: Interval) -> String {
-    if !interval.lower.is_finite() || !interval.upper.is_finite() {
-        return "not bounded yet".to_owned();
-    }
     if interval.is_empty() {
-        return "the blocks contradict each other".to_owned();
+        "the blocks contradict each other".to_owned()
+    } else if interval.lower.is_infinite() || interval.upper.is_infinite() {
+        "not bounded yet".to_owned()
+    } else {
+        let (lower, upper) = (percent(interval.lower), percent(interval.upper));
+        format!("{} to {upper}", lower.trim_end_matches(" %"))
     }
-    format!("{} to {}", percent(interval.lower), percent(interval.upper))
 }
 
 /// `1 block`, `30 blocks`, `1,800 slices`.
@@ -57,17 +50,6 @@ pub(crate) fn grouped(digits: &str) -> String {
     text
 }
 
-/// A time in the unit that reads best.
-pub(crate) fn nanos(value: f64) -> String {
-    match value {
-        v if v < 100.0 => format!("{v:.1} ns"),
-        v if v < 10_000.0 => format!("{v:.0} ns"),
-        v if v < 1e7 => format!("{:.1} µs", v / 1e3),
-        v if v < 1e10 => format!("{:.1} ms", v / 1e6),
-        v => format!("{:.1} s", v / 1e9),
-    }
-}
-
 /// `a`, `a and b`, `a, b and c`.
 pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
     let texts: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
@@ -78,8 +60,8 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// Text from outside on one line: control characters, which could move a cursor or forge a line, become spaces.
+/// Text from outside on one line: control characters, which could move a cursor or forge a line,
+/// become spaces.
 pub(crate) fn one_line(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(visible).collect()
+    text.replace(char::is_control, " ")
 }

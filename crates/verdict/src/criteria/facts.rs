@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::parse::line_at;
 use crate::schema::{Gauges, Results};
 
 /// What the caller knows. What it does not know makes a criterion *not evaluated*, never *no*.
@@ -18,30 +17,25 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of the day a run was made, not of today: a dependency that has moved on does not make an old table false.
+    /// The facts of the day a run was made, not of today: a dependency that has moved on does not
+    /// make an old table false.
     #[must_use]
     pub fn of(results: &Results) -> Self {
         // A crate that is locked twice is recorded as `1.0.0, 2.0.0`.
-        let versions = results.versions.iter().map(|(name, versions)| {
-            let versions = versions.split(", ").map(str::to_owned).collect();
-            (name.clone(), versions)
-        });
-        Self {
-            versions: versions.collect(),
-            gauges: results.gauges,
-        }
+        let each = |versions: &String| versions.split(", ").map(str::to_owned).collect();
+        let versions = results.versions.iter();
+        let versions = versions
+            .map(|(name, own)| (name.clone(), each(own)))
+            .collect();
+        let gauges = results.gauges;
+        Self { versions, gauges }
     }
 }
 
-/// A text that is no `Cargo.lock`.
+/// A text that is no `Cargo.lock`: it is not TOML, or a package of it has no name or version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("Cargo.lock:{line}: {what}; write it anew with `cargo generate-lockfile`")]
-pub struct LockError {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// What is wrong there.
-    pub what: String,
-}
+#[error("Cargo.lock cannot be read; write it anew with `cargo generate-lockfile`: {0}")]
+pub struct LockError(#[from] toml::de::Error);
 
 #[derive(Deserialize)]
 struct Lock {
@@ -58,12 +52,9 @@ struct Package {
 ///
 /// # Errors
 ///
-/// [`LockError`] where it is not TOML, or a package of it has no name or version.
+/// [`LockError`] where it is none.
 pub fn lock_versions(text: &str) -> Result<BTreeMap<String, Vec<String>>, LockError> {
-    let lock: Lock = toml::from_str(text).map_err(|error| LockError {
-        line: line_at(text, error.span().map_or(0, |span| span.start)),
-        what: error.message().to_owned(),
-    })?;
+    let lock: Lock = toml::from_str(text)?;
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Package { name, version } in lock.package {
         versions.entry(name).or_default().push(version);

@@ -1,195 +1,181 @@
-//! The canvas of a drawing, and its scales.
+//! The drawing of a place: what each arm gains on the incumbent, with its interval, its blocks, the
+//! threshold and the noise.
+//!
+//! The scale is that of what is compared, and ends at a loss of a half. What lies beyond is an
+//! arrow at the edge, with its figures beside it: a baseline that takes four times as long would
+//! press all others into a corner.
 
 use super::markup::escaped;
+use super::tables::role;
+use crate::analysis::{Analysis, Estimate};
+use crate::schema::{Arm, Role};
+use crate::states::State;
+use crate::stats::Interval;
+use crate::text::{percent, signed};
 
-/// Units across. A column is between 340 and 560 pixels wide, so a unit is between one and one and a half.
-pub(super) const WIDTH: f64 = 360.0;
-/// Units left free at either side.
-pub(super) const MARGIN: f64 = 10.0;
+/// Units across. A column is between 340 and 560 pixels wide, so that text keeps its size from a
+/// phone to a desk.
+const WIDTH: f64 = 360.0;
+const MARGIN: f64 = 10.0;
+const ROW: f64 = 47.0;
+const TOP: f64 = 34.0;
 
-/// A drawing under construction.
-pub(super) struct Canvas {
-    body: String,
-}
-
-/// How a text stands to its position.
-#[derive(Clone, Copy)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-impl Canvas {
-    pub(super) fn new() -> Self {
-        let body = String::new();
-        Self { body }
-    }
-
-    pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
-        self.body.push_str(&format!(
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"{class}\">{}</text>\n",
-            escaped(text)
-        ));
-    }
-
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
-        self.body.push_str(&format!(
-            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" class=\"{class}\"/>\n",
-            from.0, from.1, to.0, to.1
-        ));
-    }
-
-    pub(super) fn rect(&mut self, corner: (f64, f64), size: (f64, f64), class: &str) {
-        self.body.push_str(&format!(
-            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" class=\"{class}\"/>\n",
-            corner.0,
-            corner.1,
-            size.0.max(0.0),
-            size.1.max(0.0)
-        ));
-    }
-
-    pub(super) fn dot(&mut self, at: (f64, f64), radius: f64, class: &str) {
-        self.body.push_str(&format!(
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\" class=\"{class}\"/>\n",
-            at.0, at.1
-        ));
-    }
-
-    pub(super) fn path(&mut self, points: &[(f64, f64)], class: &str) {
-        let points: Vec<String> = points
-            .iter()
-            .map(|(x, y)| format!("{x:.1},{y:.1}"))
-            .collect();
-        let points = points.join(" ");
-        self.body.push_str(&format!(
-            "<polyline points=\"{points}\" class=\"{class}\"/>\n"
-        ));
-    }
-
-    /// The drawing with its name and its content in words; `id` is unique in the page.
-    pub(super) fn finish(self, height: f64, id: &str, title: &str, description: &str) -> String {
-        format!(
-            "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
-             <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>\n{}</svg>\n",
-            escaped(title),
-            escaped(description),
-            self.body
-        )
-    }
-}
-
-/// From values to units.
-#[derive(Clone, Copy)]
-pub(super) struct Scale {
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-    log: bool,
-}
+/// From gains to units.
+struct Scale(Interval);
 
 impl Scale {
-    /// `None` where no finite value is there to be shown; on a logarithmic scale, none above 0.
-    pub(super) fn new(
-        values: impl Iterator<Item = f64>,
-        (from, to): (f64, f64),
-        log: bool,
-    ) -> Option<Self> {
-        let place = |value: f64| if log { value.ln() } else { value };
-        let shown = values.filter(|value| !log || *value > 0.0).map(place);
-        let shown = shown.filter(|value| value.is_finite());
-        let bounds = shown.fold(None, |bounds: Option<(f64, f64)>, value| {
-            let (low, high) = bounds.unwrap_or((value, value));
-            Some((low.min(value), high.max(value)))
-        });
-        let (low, high) = bounds?;
-        // A point needs a width too.
-        let pad = ((high - low) * 0.06).max(0.01 * low.abs()).max(0.01);
-        Some(Self {
-            low: low - pad,
-            high: high + pad,
-            from,
-            to,
-            log,
-        })
+    fn new(values: impl Iterator<Item = f64>) -> Self {
+        let shown = values
+            .filter(|value| value.is_finite())
+            .map(|value| value.clamp(-0.5, 0.9));
+        let (lower, upper) = shown.fold((-0.02_f64, 0.02_f64), |(l, u), v| (l.min(v), u.max(v)));
+        let pad = (upper - lower) * 0.06;
+        let (lower, upper) = (lower - pad, upper + pad);
+        Self(Interval { lower, upper })
     }
 
-    /// The same scale, from 0 sharp: for values that are never below.
-    pub(super) fn upwards(self) -> Self {
-        Self { low: 0.0, ..self }
+    /// At the edge where it lies beyond.
+    fn at(&self, gain: f64) -> f64 {
+        let Interval { lower, upper } = self.0;
+        let share = (gain.clamp(lower, upper) - lower) / (upper - lower);
+        MARGIN + share * (WIDTH - 2.0 * MARGIN)
     }
 
-    /// About `count` round steps up from 0.
-    pub(super) fn steps(self, count: f64) -> Vec<f64> {
-        let rough = self.high / count;
-        let decade = 10_f64.powf(rough.log10().floor());
-        let round = [1.0, 2.0, 5.0, 10.0].map(|n| n * decade);
-        let step = round
-            .into_iter()
-            .find(|step| *step >= rough)
-            .unwrap_or(rough);
-        let steps = (0..20).map(|n| f64::from(n) * step);
-        steps.take_while(|value| *value <= self.high).collect()
+    /// Whole per cents, at most nine of them.
+    fn ticks(&self) -> impl Iterator<Item = f64> {
+        let rough = (self.0.upper - self.0.lower) * 100.0 / 8.0;
+        let mut steps = [1, 2, 5, 10, 20].map(f64::from).into_iter();
+        let step = steps.find(|step| *step >= rough).unwrap_or(50.0);
+        let around = (-100..=100).map(move |n| f64::from(n) * step / 100.0);
+        around.filter(|gain| self.0.contains(*gain))
+    }
+}
+
+/// A drawing under construction.
+#[derive(Default)]
+struct Canvas(String);
+
+impl Canvas {
+    fn text(&mut self, (x, y): (f64, f64), anchor: &str, class: &str, text: &str) {
+        let (at, text) = (format!("x=\"{x:.1}\" y=\"{y:.1}\""), escaped(text));
+        let element =
+            format!("<text {at} text-anchor=\"{anchor}\" class=\"{class}\">{text}</text>\n");
+        self.0.push_str(&element);
     }
 
-    /// Whether a value lies on it.
-    pub(super) fn holds(self, value: f64) -> bool {
-        let place = if self.log { value.ln() } else { value };
-        (self.low..=self.high).contains(&place)
+    fn path(&mut self, path: &str, class: &str) {
+        self.0
+            .push_str(&format!("<path d=\"{path}\" class=\"{class}\"/>\n"));
     }
 
-    /// Where a value lies; at the edge where it lies outside, or is none.
-    pub(super) fn at(self, value: f64) -> f64 {
-        let value = if self.log {
-            value.max(f64::MIN_POSITIVE).ln()
+    fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
+        self.path(&format!("M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}"), class);
+    }
+
+    /// A dot at a gain; where that is beyond the scale, a triangle that points out of it.
+    fn dot(&mut self, scale: &Scale, gain: f64, y: f64, radius: f64, class: &str) {
+        let x = scale.at(gain);
+        if scale.0.contains(gain) {
+            let at = format!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"");
+            self.0
+                .push_str(&format!("<circle {at} class=\"{class}\"/>\n"));
         } else {
-            value
-        };
-        let value = if value.is_nan() {
-            self.low
-        } else {
-            value.clamp(self.low, self.high)
-        };
-        self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
-    }
-
-    /// Of `candidates`, in order of preference, those that are inside and at least `apart` units from each other.
-    pub(super) fn ticks(self, candidates: &[f64], apart: f64) -> Vec<f64> {
-        let mut ticks: Vec<f64> = Vec::new();
-        for &value in candidates {
-            let inside = self.holds(value);
-            let free = |other: &f64| (self.at(*other) - self.at(value)).abs() >= apart;
-            if inside && ticks.iter().all(free) {
-                ticks.push(value);
-            }
+            let (inward, height) = (3.0 * radius.copysign(-gain), 3.0 * radius);
+            let up = -height / 2.0;
+            self.path(
+                &format!("M{x:.1} {y:.1}l{inward:.1} {up:.1}v{height:.1}z"),
+                class,
+            );
         }
-        ticks
     }
 }
 
-/// Round ratios, those that one looks for first.
-pub(super) const RATIOS: [f64; 25] = [
-    1.0, 0.5, 2.0, 0.9, 1.1, 0.8, 1.2, 0.2, 5.0, 0.1, 10.0, 0.7, 1.5, 0.6, 0.95, 1.05, 3.0, 4.0,
-    0.3, 0.4, 20.0, 0.05, 50.0, 0.01, 100.0,
-];
-
-/// The names of the styles in which series are told apart: by colour and by dashes.
-pub(super) fn series(index: usize) -> String {
-    format!("s{}", index % 6)
+/// The drawing of a scenario in a state; `id` is unique in the page, `threshold` that of the record
+/// it decides. `None` where no arm could be compared.
+pub(super) fn chart(
+    analysis: &Analysis<'_>,
+    state: State,
+    threshold: Option<f64>,
+    id: &str,
+) -> Option<String> {
+    let run = analysis.run;
+    let other = |(_, arm): &(usize, &Arm)| arm.role != Role::Incumbent;
+    let arms = run.arms.iter().enumerate().filter(other);
+    let arms = arms.filter_map(|(i, arm)| Some((i, arm, analysis.estimate(i, state)?)));
+    let arms: Vec<(usize, &Arm, Estimate)> = arms.collect();
+    let of = |role: Role| Some(&arms.iter().find(|(_, arm, _)| arm.role == role)?.2);
+    let mut compared = Vec::from_iter(&arms);
+    compared.retain(|(_, arm, _)| arm.role.decides() || arm.role == Role::Swapped);
+    let ends = compared.iter().map(|(.., estimate)| estimate);
+    let ends = ends.flat_map(|own| [own.interval.lower, own.gain, own.interval.upper]);
+    let x = Scale::new(ends.chain(threshold));
+    let bottom = TOP + ROW * arms.len() as f64;
+    let mut canvas = Canvas::default();
+    if let Some(noise) = of(Role::IncumbentAgain).map(|again| again.interval) {
+        let (from, to) = (x.at(noise.lower), x.at(noise.upper));
+        let path = format!("M{from:.1} {TOP}H{to:.1}V{bottom}H{from:.1}z");
+        canvas.path(&path, "band");
+        let label = "band: the incumbent against itself, which is noise";
+        canvas.text((MARGIN, TOP - 7.0), "start", "small", label);
+    }
+    canvas.line((x.at(0.0), TOP), (x.at(0.0), bottom), "zero");
+    if let Some(threshold) = threshold {
+        let at = x.at(threshold);
+        canvas.line((at, TOP), (at, bottom), "threshold");
+        let mut label = format!("dashed: threshold {}", signed(threshold));
+        if let Some(free) = of(Role::Free) {
+            label.push_str(&format!("; no map gains more than {}", percent(free.gain)));
+        }
+        canvas.text((MARGIN, TOP - 20.0), "start", "small", &label);
+    }
+    let mut description = Vec::new();
+    for (row, (index, arm, estimate)) in arms.iter().enumerate() {
+        let y = TOP + ROW * row as f64;
+        let (name, of, figures) = (short(&arm.name), role(arm.role), estimate.to_string());
+        let candidate = arm.role == Role::Candidate;
+        let class = if candidate { "candidate" } else { "other" };
+        canvas.line((MARGIN, y), (WIDTH - MARGIN, y), "grid");
+        canvas.text((MARGIN, y + 12.0), "start", class, &name);
+        canvas.text((MARGIN, y + 24.0), "start", "small", of);
+        canvas.text((WIDTH - MARGIN, y + 12.0), "end", "number", &figures);
+        for (number, gain) in analysis.sequence(*index, state).values.iter().enumerate() {
+            // Spread over the height of the row, the same way each time.
+            let height = (number * 7 % 11) as f64 * 1.2;
+            canvas.dot(&x, *gain, y + 29.0 + height, 1.8, "block");
+        }
+        let Interval { lower, upper } = estimate.interval;
+        canvas.line((x.at(lower), y + 35.0), (x.at(upper), y + 35.0), class);
+        canvas.dot(&x, estimate.gain, y + 35.0, 3.5, class);
+        description.push(format!("{} ({of}) {figures}", arm.name));
+    }
+    for tick in x.ticks() {
+        canvas.line((x.at(tick), bottom), (x.at(tick), bottom + 4.0), "axis");
+        let label = format!("{:.0}", tick * 100.0);
+        canvas.text((x.at(tick), bottom + 16.0), "middle", "small", &label);
+    }
+    canvas.line((MARGIN, bottom), (WIDTH - MARGIN, bottom), "axis");
+    let caption = format!(
+        "gain on {} in per cent; right saves time",
+        short(analysis.incumbent())
+    );
+    canvas.text((WIDTH / 2.0, bottom + 32.0), "middle", "small", &caption);
+    let title = escaped(&format!("{}, {state}: what each arm gains", run.scenario));
+    let (description, height) = (escaped(&description.join("; ")), bottom + 38.0);
+    let drawing = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+         <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{description}.</desc>\n{}</svg>\n",
+        canvas.0
+    );
+    (!arms.is_empty()).then_some(drawing)
 }
 
-/// A name that fits; all of it stands in the table beside the drawing.
-pub(super) fn short(name: &str, most: usize) -> String {
-    if name.chars().count() <= most {
-        return name.to_owned();
+/// A name that fits; all of it stands in the table below the drawing.
+fn short(name: &str) -> String {
+    const MOST: usize = 24;
+    let kept = name.chars().take(MOST).collect();
+    if name.chars().count() > MOST {
+        kept + "…"
+    } else {
+        kept
     }
-    let kept: String = name.chars().take(most.saturating_sub(1)).collect();
-    format!("{kept}…")
 }

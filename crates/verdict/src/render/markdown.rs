@@ -1,39 +1,40 @@
 //! `verdict.md`, and the part of it that goes into a decision record.
 
-use super::{tables, words};
+use super::tables::{self, Table};
+use super::words;
 use crate::analysis::Analysis;
-use crate::decide::Decision;
-use crate::schema::Results;
+use crate::decide::{Answered, Decision};
+use crate::schema::{Results, ScenarioRun};
 use crate::states::Boundary;
 use crate::text::one_line;
 
-/// The verdicts with their evidence, what was measured, and what it does not show.
+/// The verdicts with their evidence, what was measured, and what the run could not see.
 #[must_use]
 pub fn markdown(results: &Results, decisions: &[Decision]) -> String {
-    let headline = escaped(&words::headline(decisions));
-    let mut out = format!("# {headline}\n\n{}\n\n", escaped(&words::travel(results)));
-    out.push_str(&table(&tables::verdicts(decisions)));
+    let (headline, travel) = (words::headline(decisions), words::travel(results));
+    let verdicts = table(&tables::verdicts(decisions));
+    let mut out = format!(
+        "# {}\n\n{}\n\n{verdicts}",
+        escaped(&headline),
+        escaped(&travel)
+    );
     for decision in decisions {
-        let record = &decision.record;
-        let title = escaped(&format!("ADR-{}: {}", record.number, record.title));
-        out.push_str(&format!("\n## {title}\n\n"));
-        out.push_str(&section(results, decision));
-        out.push_str("\n### Preconditions\n\n");
-        out.push_str(&table(&tables::checks(decision)));
+        let title = format!("ADR-{}: {}", decision.record.number, decision.record.title);
+        out.push_str(&format!(
+            "\n## {}\n\n{}",
+            escaped(&title),
+            section(results, decision)
+        ));
     }
     out.push_str("\n## What this run could not see\n\n");
     for sentence in words::limits(results).iter().chain(&results.notes) {
         out.push_str(&format!("- {}\n", escaped(sentence)));
     }
-    out.push_str("\n## How to repeat it\n\n");
-    for (label, value) in words::circumstances(results) {
-        out.push_str(&format!("- {label}: {}\n", code(&value)));
-    }
     out
 }
 
-/// What goes into the record itself: verdicts, evidence, the measured table, and the command that made them. The same
-/// results and decision always give the same bytes.
+/// What goes into the record itself: verdicts, evidence, the measured tables, and the command that
+/// made them. The same results and decision always give the same bytes.
 #[must_use]
 pub fn section(results: &Results, decision: &Decision) -> String {
     let mut out = table(&tables::verdicts(std::slice::from_ref(decision)));
@@ -44,71 +45,55 @@ pub fn section(results: &Results, decision: &Decision) -> String {
             each.ruling,
             words::sentence(&each.why)
         );
-        out.push_str(&format!("\n{}\n\n", escaped(&head)));
-        for answered in &each.criteria {
-            out.push_str(&item(answered));
-        }
+        out.push_str(&format!(
+            "\n{}\n\n{}",
+            escaped(&head),
+            items(&each.criteria)
+        ));
     }
     if !decision.watched.is_empty() {
-        out.push_str("\nWatched:\n\n");
-        for watched in &decision.watched {
-            out.push_str(&item(watched));
-        }
+        out.push_str(&format!("\nWatched:\n\n{}", items(&decision.watched)));
     }
     out.push_str(&format!("\n{}\n", escaped(&words::preconditions(decision))));
     let boundary = Boundary::of(&results.pilots);
     let gating = decision.record.gating();
-    let runs = results.runs.iter();
-    for run in runs.filter(|run| gating.contains(&run.scenario.as_str())) {
+    let gates = |run: &&ScenarioRun| gating.contains(&run.scenario.as_str());
+    for run in results.runs.iter().filter(gates) {
         let analysis = Analysis::new(run, boundary);
+        let (what, incumbent) = (words::sentence(&run.what), analysis.incumbent());
+        let about = format!("{what} Gains are shares of the time of {incumbent} that are saved.");
         for state in analysis.states() {
-            out.push_str(&format!(
-                "\n**{}, {state}**: {} Gains are shares of the time of {} that are saved.\n\n",
-                escaped(&run.scenario),
-                escaped(&words::sentence(&run.what)),
-                escaped(
-                    analysis
-                        .incumbent()
-                        .map_or("the incumbent", |arm| &arm.name)
-                ),
-            ));
-            out.push_str(&table(&tables::arms(&analysis, state)));
+            let (name, about) = (escaped(&run.scenario), escaped(&about));
+            let arms = table(&tables::arms(&analysis, state));
+            out.push_str(&format!("\n**{name}, {state}**: {about}\n\n{arms}"));
         }
     }
-    out.push_str(&format!(
-        "\nMeasured with {} at revision {}, {}, on {} ({} cores), seed {}. {}\n",
-        code(&results.command),
-        code(&results.revision),
-        escaped(&results.started),
-        escaped(&results.machine.model),
-        results.machine.cores,
-        results.seed,
-        escaped(&words::travel(results))
-    ));
-    out
+    let (command, revision) = (code(&results.command), code(&results.revision));
+    let (started, model) = (escaped(&results.started), escaped(&results.machine.model));
+    let (cores, seed, travel) = (results.machine.cores, results.seed, words::travel(results));
+    let how = format!("Measured with {command} at revision {revision}, {started}");
+    out + &format!("\n{how}, on {model} ({cores} cores), seed {seed}. {travel}\n")
 }
 
-fn item(answered: &crate::decide::Answered) -> String {
-    let evidence = words::sentence(&answered.evidence);
-    format!(
-        "- {}: **{}**. {}\n",
-        escaped(&answered.label),
-        answered.answer,
-        escaped(&evidence)
-    )
+fn items(all: &[Answered]) -> String {
+    let item = |each: &Answered| {
+        let (label, evidence) = (
+            escaped(&each.label),
+            escaped(&words::sentence(&each.evidence)),
+        );
+        format!("- {label}: **{}**. {evidence}\n", each.answer)
+    };
+    all.iter().map(item).collect()
 }
 
-fn table(table: &tables::Table) -> String {
-    let line = |cells: &[String]| {
+fn table(table: &Table) -> String {
+    let line = |cells: &Vec<String>| {
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let mut out = line(&table.head);
-    out.push_str(&format!("|{}\n", " --- |".repeat(table.head.len())));
-    for row in &table.rows {
-        out.push_str(&line(row));
-    }
-    out
+    let rule = format!("|{}\n", " --- |".repeat(table.head.len()));
+    let rows: String = table.rows.iter().map(line).collect();
+    line(&table.head) + &rule + &rows
 }
 
 /// Text as text: what Markdown, a table or HTML inside it would take for its own is escaped.
@@ -129,16 +114,9 @@ fn escaped(text: &str) -> String {
 /// Text as code, in a fence that it does not hold itself.
 fn code(text: &str) -> String {
     let text = one_line(text);
-    let longest = text
-        .split(|c| c != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or_default();
-    let fence = "`".repeat(longest + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() {
-        " "
-    } else {
-        ""
-    };
+    let longest = text.split(|c| c != '`').map(str::len).max();
+    let fence = "`".repeat(longest.unwrap_or_default() + 1);
+    let bare = text.is_empty() || text.starts_with('`') || text.ends_with('`');
+    let space = if bare { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }

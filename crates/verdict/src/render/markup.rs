@@ -3,9 +3,6 @@
 use super::tables::Table;
 use crate::text::one_line;
 
-/// A cell of a table with more characters than these is a sentence, and may be broken.
-const LONG: usize = 40;
-
 /// Text for an element or a quoted attribute.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -22,7 +19,8 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// Text for a paragraph: escaped, and a number keeps its percent sign on the line. Not for what one copies.
+/// Text for a paragraph: escaped, and a number keeps its percent sign on the line. Not for what one
+/// copies.
 pub(super) fn prose(text: &str) -> String {
     escaped(text).replace(" %", "\u{a0}%")
 }
@@ -37,31 +35,24 @@ pub(super) fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", prose(text))
 }
 
-/// A table with a caption, in a box of its own that scrolls sideways where the page is narrow. The box can be focused, so
-/// that a keyboard scrolls it as well.
+/// A table with a caption, in a box of its own that scrolls sideways where the page is narrow. The
+/// box can be focused, so that a keyboard scrolls it as well.
 pub(super) fn table(caption: &str, table: &Table) -> String {
-    let mut out = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{}\"><table>{}<thead><tr>",
-        escaped(caption),
-        element("caption", caption)
-    );
-    for name in &table.head {
-        out.push_str(&format!("<th scope=\"col\">{}</th>", escaped(name)));
-    }
-    out.push_str("</tr></thead><tbody>");
-    for row in &table.rows {
-        out.push_str("<tr>");
-        for (column, cell) in row.iter().enumerate() {
-            let long = cell.chars().count() > LONG;
-            let cell = escaped(cell);
-            out.push_str(&match (column, long) {
-                (0, _) => format!("<th scope=\"row\">{cell}</th>"),
-                (_, true) => format!("<td class=\"long\">{cell}</td>"),
-                (_, false) => format!("<td>{cell}</td>"),
-            });
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody></table></div>\n");
-    out
+    let head = table
+        .head
+        .iter()
+        .map(|name| format!("<th scope=\"col\">{}</th>", escaped(name)));
+    let head: String = head.collect();
+    let row = |row: &Vec<String>| {
+        let mut cells = row.iter().map(|cell| prose(cell));
+        let name = cells.next().unwrap_or_default();
+        let cells: String = cells.map(|cell| format!("<td>{cell}</td>")).collect();
+        format!("<tr><th scope=\"row\">{name}</th>{cells}</tr>\n")
+    };
+    let rows: String = table.rows.iter().map(row).collect();
+    let (label, caption) = (escaped(caption), element("caption", caption));
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\"><table>\
+         {caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n"
+    )
 }

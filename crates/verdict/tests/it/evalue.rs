@@ -1,9 +1,10 @@
 //! e(n, f): against brute force, and by looking after every block where nothing is true.
 
 use fastrand::Rng;
-use verdict::sequence::{SETTLED, Sequence, log_e, most_against};
+use verdict::sequence::{SETTLED, Sequence, log_e};
 
-/// ln of 2^n · 2 · ∫ p^(n-f) (1-p)^f dp over p in (1/2, 1), by Simpson's rule, scaled by the largest integrand.
+/// ln of 2^n · 2 · ∫ p^(n-f) (1-p)^f dp over p in (1/2, 1), by Simpson's rule, scaled by the
+/// largest integrand.
 fn integrated(n: usize, against: usize) -> f64 {
     const STEPS: u32 = 200_000;
     let (up, down) = ((n - against) as f64, against as f64);
@@ -64,6 +65,13 @@ fn it_is_exact_where_whole_numbers_reach() {
     }
 }
 
+/// The most of `n` blocks that may speak against a claim whose e-value is at least `e`.
+fn most_against(n: usize, e: f64) -> Option<usize> {
+    (0..=n / 2)
+        .take_while(|&against| log_e(n, against) >= e.ln())
+        .last()
+}
+
 #[test]
 fn what_may_speak_against_is_what_the_methodology_says() {
     let at_40 = |n| most_against(n, SETTLED);
@@ -76,8 +84,8 @@ fn what_may_speak_against_is_what_the_methodology_says() {
     assert_eq!(most_against(9, 160.0), None);
 }
 
-/// Ville: under the worst null there is, a fair coin, the chance that e ever reaches 40 is at most 1 in 40. Looked at after each
-/// of 1,000 blocks, which is stopping whenever one likes.
+/// Ville: under the worst null there is, a fair coin, the chance that e ever reaches 40 is at most
+/// 1 in 40. Looked at after each of 1,000 blocks, which is stopping whenever one likes.
 #[test]
 fn whoever_looks_after_every_block_is_fooled_once_in_forty_at_most() {
     const ROUNDS: u32 = 20_000;
