@@ -1,20 +1,25 @@
-//! Measures one arm in this process, a slice for each turn that it is given.
+//! Measures one arm in this process, a slice at a time: pinned threads that start together, a warm-up, a slice.
 //!
 //! # Design
 //!
-//! A thread for each share, pinned to a core, which lives as long as the process. At a turn all work
-//! towards one moment, to warm the caches, and from there to the end of the slice; between turns
-//! they sleep, while the processes of other arms have theirs. The clock is read once a round, never
-//! around single operations: a read costs as much as one.
+//! A slice begins and ends at moments that all threads share, so that they work throughout it at the same time. Its clock is
+//! read once a round, never around single operations: a read costs as much as one.
+//!
+//! Between two slices the process sleeps, while those of the other arms have their turns.
 //!
 //! # Why
 //!
-//! - *Turns of a slice.* The speed of a shared machine changes by a factor of two within seconds:
-//!   arms measured a third of a second each mostly saw different machines (adr/0008).
-//! - *Threads that stay*, as a server's do. Fresh ones for each turn paid for what a thread makes
-//!   once: an arena of the allocator, a place in a list of readers.
+//! Turns of a slice, not of a whole process: the speed of a shared machine changes by a factor of two within seconds. Arms
+//! that were measured a third of a second each, one after the other, mostly saw different machines; arms that take turns of
+//! a two-hundredth see the same. What a turn finds in the caches is another's, hence a warm-up before each.
+//!
+//! Threads of a turn, not of the process. With threads that stay, two that joined workers were in one of two modes for as long
+//! as their process lived (7 or 13.5 µs an operation, by whether they took the lock in turns), and A/A' was -90 to 50 %; with
+//! fresh ones it varies by 1.3 %.
 
-use std::sync::mpsc;
+use std::hint::spin_loop;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -23,67 +28,98 @@ use verdict::schema::Slice;
 
 use crate::scenario::{Share, Shares};
 
-/// How long to work before each slice. The first turns of a process are all warm-up: whoever asks
-/// for turns throws their slices away.
+/// How long to work before the first slice: branch predictors, lazily made tables, a first churn. It finds caches warm that are
+/// its own, as no later one does, so whoever asks for turns throws it away.
+const FIRST_WARM_UP: Duration = Duration::from_millis(50);
+/// How long to work before each later one, for the caches.
 const WARM_UP: Duration = Duration::from_micros(1_500);
 /// The length of a slice.
 const SLICE: Duration = Duration::from_millis(5);
 /// Its length where threads share cores: each has a turn, and loses its core in the middle of things.
 const CROWDED_SLICE: Duration = Duration::from_millis(40);
 
-/// Works on the shares, one a thread, pinned to these cores in turn: a slice for each of `turns`,
-/// until there are no more. `planted` slows every round down by that share of its time.
-///
-/// # Panics
-///
-/// With the panic of a share whose operations did not do what they should.
-pub fn measure<T>(
+/// One arm, ready to be measured.
+#[expect(missing_debug_implementations, reason = "shares have nothing to show")]
+pub struct Measuring {
     shares: Shares,
     planted: Option<f64>,
+    cores: Vec<u32>,
+    warm_up: Duration,
+}
+
+impl Measuring {
+    /// Of these shares, one a thread, pinned to these cores in turn. `planted` slows every round down by that share of its time.
+    #[must_use]
+    pub fn new(shares: Shares, planted: Option<f64>, cores: Vec<u32>) -> Self {
+        Self {
+            shares,
+            planted,
+            cores,
+            warm_up: FIRST_WARM_UP,
+        }
+    }
+
+    /// Works for a warm-up and a slice, and answers with the slice.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a share whose operations did not do what they should.
+    pub fn slice(&mut self) -> Slice {
+        let cores = &self.cores;
+        let crowded = self.shares.len() > cores.len();
+        let length = if crowded { CROWDED_SLICE } else { SLICE };
+        let waiting =
+            AtomicU32::new(u32::try_from(self.shares.len()).expect("a handful of threads"));
+        let all_are_here = OnceLock::new();
+        let (planted, warm_up) = (self.planted, self.warm_up);
+        self.warm_up = WARM_UP;
+        let parts = on_threads(&mut self.shares, cores, |number, share| {
+            waiting.fetch_sub(1, Ordering::AcqRel);
+            while waiting.load(Ordering::Acquire) > 0 {
+                // More threads than cores would spin in the place of those they wait for.
+                if cores.len() > number {
+                    spin_loop();
+                } else {
+                    thread::yield_now();
+                }
+            }
+            let start = *all_are_here.get_or_init(Instant::now) + warm_up;
+            work_until(share, start, planted);
+            let own = part(share, start + length, planted, number == 0);
+            if crowded {
+                // Its own time would leave out how long it waited for a core before it began.
+                let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+                Slice { nanos, ..own }
+            } else {
+                own
+            }
+        });
+        together(&parts)
+    }
+}
+
+/// Runs `work` on a pinned thread for each share, with the share's number, and answers with what they return.
+fn on_threads<T: Send>(
+    shares: &mut Shares,
     cores: &[u32],
-    turns: impl Iterator<Item = T>,
-    mut measured: impl FnMut(Slice),
-) {
-    let crowded = shares.len() > cores.len();
-    let length = if crowded { CROWDED_SLICE } else { SLICE };
+    work: impl Fn(usize, &mut dyn Share) -> T + Sync,
+) -> Vec<T> {
+    let work = &work;
     thread::scope(|scope| {
+        let shares = shares.iter_mut().zip(cores.iter().cycle()).enumerate();
         let threads: Vec<_> = shares
-            .into_iter()
-            .zip(cores.iter().cycle())
-            .enumerate()
-            .map(|(number, (mut share, &core))| {
-                let (begin, turns) = mpsc::channel();
-                let (say, said) = mpsc::channel();
+            .map(|(number, (share, &core))| {
                 scope.spawn(move || {
                     pin(core);
-                    for start in turns {
-                        work_until(&mut *share, start, planted);
-                        let own = slice(&mut *share, start + length, planted, number == 0);
-                        if say.send(own).is_err() {
-                            break;
-                        }
-                    }
-                });
-                (begin, said)
+                    work(number, &mut **share)
+                })
             })
             .collect();
-        for _ in turns {
-            let start = Instant::now() + WARM_UP;
-            for (begin, _) in &threads {
-                let _ = begin.send(start);
-            }
-            // Of a thread that has panicked nothing comes back; the scope says why.
-            let parts = threads.iter().map(|(_, said)| said.recv().ok());
-            let parts: Option<Vec<Slice>> = parts.collect();
-            let Some(parts) = parts else { break };
-            let mut all = together(&parts);
-            if crowded {
-                // Their own time would leave out how long each waited for a core before it began.
-                all.nanos = nanos(length);
-            }
-            measured(all);
-        }
-    });
+        let done = |thread: thread::ScopedJoinHandle<'_, T>| thread.join();
+        let done = threads.into_iter().map(done);
+        done.map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// The slices of all threads as one.
@@ -101,13 +137,14 @@ fn together(parts: &[Slice]) -> Slice {
 }
 
 /// What one thread does until `end`.
-fn slice(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal: bool) -> Slice {
+fn part(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal: bool) -> Slice {
     let steal = || if watches_steal { steal_ticks() } else { 0 };
     let (delay_before, steal_before, start) = (run_delay(), steal(), Instant::now());
     let ops = work_until(share, end, planted);
+    let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Slice {
         ops,
-        nanos: nanos(start.elapsed()),
+        nanos,
         run_delay_nanos: run_delay().saturating_sub(delay_before),
         steal_ticks: steal().saturating_sub(steal_before),
     }
@@ -117,7 +154,7 @@ fn slice(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_stea
 fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 {
     let mut ops = 0;
     let mut now = Instant::now();
-    loop {
+    while ops == 0 || now < end {
         ops += share.round();
         let then = now;
         now = Instant::now();
@@ -127,14 +164,8 @@ fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 
                 now = Instant::now();
             }
         }
-        if now >= end {
-            return ops;
-        }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    ops
 }
 
 /// Keeps this thread on a core, where the system lets it. Without it figures are noisier, and the run delay shows it.
@@ -157,8 +188,8 @@ fn steal_ticks() -> u64 {
 /// A number in the first line of a file.
 fn field(path: &str, place: usize) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    let field = line.split_whitespace().nth(place);
+    let mut fields = text.lines().next().unwrap_or_default().split_whitespace();
+    let field = fields.nth(place);
     field
         .and_then(|field| field.parse().ok())
         .unwrap_or_default()
@@ -169,65 +200,36 @@ mod tests {
     use super::*;
 
     /// A round that takes so long.
-    struct Sleeping(Duration);
+    struct Spinning(Duration);
 
-    impl Share for Sleeping {
+    impl Share for Spinning {
         fn round(&mut self) -> u64 {
             let start = Instant::now();
             while start.elapsed() < self.0 {
-                std::hint::spin_loop();
+                spin_loop();
             }
             1
         }
     }
 
-    fn slices(rounds: &[Duration], cores: &[u32], turns: u32) -> Vec<Slice> {
-        let shares = rounds
-            .iter()
-            .map(|&round| Box::new(Sleeping(round)) as Box<dyn Share>);
-        let mut slices = Vec::new();
-        measure(shares.collect(), None, cores, 0..turns, |slice| {
-            slices.push(slice)
-        });
-        slices
-    }
-
-    #[test]
-    fn a_slice_for_each_turn_with_the_operations_of_all_threads() {
-        let slices = slices(&[Duration::from_micros(100); 2], &[0, 1], 3);
-        assert_eq!(slices.len(), 3);
-        assert!(
-            slices.iter().all(|slice| slice.ops >= 2 && slice.nanos > 0),
-            "{slices:?}"
-        );
+    fn slice(rounds: &[Duration], cores: &[u32]) -> Slice {
+        let shares = rounds.iter();
+        let shares = shares.map(|&round| Box::new(Spinning(round)) as Box<dyn Share>);
+        Measuring::new(shares.collect(), None, cores.to_vec()).slice()
     }
 
     #[test]
     fn a_round_that_is_longer_than_a_slice_is_measured_all_the_same() {
-        let round = Duration::from_millis(12);
-        for slice in slices(&[round], &[0], 2) {
-            assert_eq!(slice.ops, 1);
-            assert!(slice.nanos >= nanos(round), "{slice:?}");
-        }
+        let round = Duration::from_millis(60);
+        let slice = slice(&[round], &[0]);
+        assert_eq!(slice.ops, 1);
+        assert!(u128::from(slice.nanos) >= round.as_nanos(), "{slice:?}");
     }
 
     #[test]
     fn where_threads_share_a_core_the_time_is_the_walls() {
-        let slices = slices(&[Duration::from_micros(100); 3], &[0], 1);
-        assert_eq!(slices[0].nanos, nanos(CROWDED_SLICE));
-    }
-
-    #[test]
-    #[should_panic(expected = "a scoped thread panicked")]
-    fn a_share_that_panics_ends_it() {
-        struct Wrong;
-        impl Share for Wrong {
-            fn round(&mut self) -> u64 {
-                panic!("it did not do what it should");
-            }
-        }
-        measure(vec![Box::new(Wrong)], None, &[0], 0..1, |slice| {
-            panic!("measured {slice:?}");
-        });
+        let slice = slice(&[Duration::from_micros(100); 3], &[0]);
+        assert_eq!(u128::from(slice.nanos), CROWDED_SLICE.as_nanos());
+        assert!(slice.ops >= 3, "{slice:?}");
     }
 }

@@ -5,8 +5,9 @@ use std::io;
 
 use anyhow::{Context, Result};
 use benches::catalogue::{self, Named};
+use benches::measure::Measuring;
 use benches::scenario::Shares;
-use benches::{figures, measure, travel};
+use benches::{figures, travel};
 use clap::{Parser, Subcommand};
 
 /// What a process says once it waits for turns.
@@ -73,11 +74,12 @@ fn main() -> Result<()> {
         Task::Measure { named, planted } => {
             let planted = planted.or(named.scenario()?.planted(&named.arm));
             let shares = named.shares()?;
+            let mut arm = Measuring::new(shares, planted, named.cores);
             println!("{READY}");
-            let turns = io::stdin().lines().map_while(io::Result::ok);
-            measure::measure(shares, planted, &named.cores, turns, |slice| {
-                println!("{}", serde_json::json!(slice));
-            });
+            for turn in io::stdin().lines() {
+                turn?;
+                println!("{}", serde_json::json!(arm.slice()));
+            }
         }
         Task::Travel => {
             println!("{READY}");

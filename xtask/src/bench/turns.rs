@@ -12,8 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use verdict::schema::{Role, Slice};
 
-/// Rounds that are thrown away: branch predictors, lazily made tables, a first churn.
-const WARM_UP: usize = 3;
+/// Rounds that are thrown away: the first turn of a process is mostly its warm-up.
+const WARM_UP: usize = 1;
 /// Rounds of a block where the machine is quiet, and where it is not.
 const FEWEST: usize = 10;
 const MOST: usize = 24;
