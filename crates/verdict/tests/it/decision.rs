@@ -6,7 +6,7 @@ use verdict::states::State;
 use verdict::{Answer, CandidateVerdict, Decision, Facts, Next, Outcome, Record, Ruling, decide};
 
 use crate::exact::{
-    FREE, PAPAYA, SCC, add_arm, blocks, cell, decided, of, set, step, travels, void,
+    FREE, PAPAYA, SCC, add_arm, blocks, cell, decided, of, says, set, step, travels, void,
 };
 use crate::world::{CRITERIA, KNOWN, facts, gated_by, record};
 
@@ -29,11 +29,6 @@ fn expect(decision: &Decision, answer: Answer, wanted: &[&str]) {
     let found = (scc(decision).criteria[1].answer, &next[..]);
     assert_eq!(found, (answer, wanted), "{decision:#?}");
     assert_eq!(scc(decision).settled, wanted.is_empty());
-}
-
-#[track_caller]
-fn says(text: &str, part: &str) {
-    assert!(text.contains(part), "{part:?} is not in {text:?}");
 }
 
 fn by_both(runs: Vec<ScenarioRun>) -> Decision {

@@ -92,3 +92,8 @@ pub(crate) fn decided(runs: Vec<ScenarioRun>) -> Decision {
     results.validate().expect("consistent");
     decide(&results, &record(), &facts())
 }
+
+#[track_caller]
+pub(crate) fn says(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in {text}");
+}

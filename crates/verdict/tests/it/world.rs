@@ -1,13 +1,9 @@
 //! Measurements that nobody made: a machine with a known truth, and the engine's loop around it.
 
-use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use fastrand::Rng;
-use verdict::schema::{
-    Arm, Block, Cell, Figures, Gauges, Machine, Mode, Probe, Results, Role, SCHEMA, ScenarioRun,
-    Slice,
-};
+use verdict::schema::{Arm, Block, Cell, Results, Role, ScenarioRun, Slice};
 use verdict::{Decision, Facts, Known, Next, Record, decide};
 
 pub(crate) const CRITERIA: &str = include_str!("../data/criteria.toml");
@@ -121,14 +117,13 @@ impl Bench {
     fn noise(&mut self) -> Vec<f64> {
         let rng = &mut self.rng;
         match self.world.noise {
-            Noise::Normal(deviation) => self
-                .truth
-                .iter()
-                .map(|_| {
+            Noise::Normal(deviation) => {
+                let mut own = || {
                     let wide = if rng.u8(..10) == 0 { 3.0 } else { 1.0 };
                     wide * deviation * normal(rng)
-                })
-                .collect(),
+                };
+                self.truth.iter().map(|_| own()).collect()
+            }
             Noise::Ours(rows) => {
                 let row = rows[rng.usize(..rows.len())];
                 // So that no resampled value is met exactly, and the threshold least of all.
@@ -203,42 +198,12 @@ pub(crate) fn run(scenario: &str, truth: &[Truth]) -> ScenarioRun {
     }
 }
 
-/// Pilots as a machine of both states shows them.
-pub(crate) fn pilots() -> Vec<Probe> {
-    let probe = |place| Probe {
-        cores: [0, 1],
-        nanos: if place < 14 { 21.0 } else { 193.0 },
-    };
-    (0..20).map(probe).collect()
-}
-
+/// Results of a machine of both states, before the first block.
 pub(crate) fn results(seed: u64) -> Results {
+    let empty = Results::from_json(include_str!("../data/results.json"));
     Results {
-        schema: SCHEMA.to_owned(),
-        started: "2026-11-27 10:00 UTC".to_owned(),
-        command: format!("cargo xtask bench --adr 0003 --seed {seed}"),
         seed,
-        revision: "0123456789ab".to_owned(),
-        machine: Machine {
-            cores: 2,
-            model: "Synthetic CPU".to_owned(),
-            kernel: "Linux 6.1".to_owned(),
-            virtualised: Some("kvm".to_owned()),
-            compiler: "rustc 1.95.0".to_owned(),
-            memory_bytes: Some(8 << 30),
-        },
-        versions: BTreeMap::from([("papaya".to_owned(), "0.2.5".to_owned())]),
-        mode: Mode::Default,
-        pilots: pilots(),
-        runs: Vec::new(),
-        bytes: Vec::new(),
-        allocations: Figures::Measured(Vec::new()),
-        instructions: Figures::NotMeasured {
-            why: "valgrind is not installed".to_owned(),
-            command: "apt-get install valgrind".to_owned(),
-        },
-        gauges: Gauges::default(),
-        notes: Vec::new(),
+        ..empty.expect("consistent")
     }
 }
 
@@ -254,11 +219,13 @@ pub(crate) fn gated_by(gating: &[&str]) -> Record {
 
 /// Versions with which papaya fails (a) and scc passes it.
 pub(crate) fn facts() -> Facts {
-    let version = |name: &str, version: &str| (name.to_owned(), vec![version.to_owned()]);
-    Facts {
-        versions: BTreeMap::from([version("papaya", "0.2.5"), version("scc", "3.8.8")]),
-        ..Facts::default()
+    let mut facts = Facts::default();
+    for (name, version) in [("papaya", "0.2.5"), ("scc", "3.8.8")] {
+        facts
+            .versions
+            .insert(name.to_owned(), vec![version.to_owned()]);
     }
+    facts
 }
 
 /// Measures what the decision asks for, until it asks for nothing.
