@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use worker_id::{Effect, Ignored, News, Ruling, Says, WorkerRanks, WorkerWithDpRank};
+use worker_id::{Ignored, News, Ruling, Says, WorkerRanks, WorkerWithDpRank};
 
 use crate::map::{LoraSession, WorkerEntry};
 use crate::snapshot::{Snapshot, Step};
@@ -220,19 +220,4 @@ impl<S: LoraSession> Change<'_, S> {
         self.snapshot.step(&step);
         self.log.push(step);
     }
-}
-
-/// What a call has done, given what it was told of each piece of news.
-pub(crate) fn effect(changed: bool, heard: impl Iterator<Item = Heard>) -> Effect {
-    if changed {
-        return Effect::Changed;
-    }
-    let mut first = None;
-    for heard in heard {
-        match heard {
-            Ok(()) => return Effect::Unchanged,
-            Err(why) => first = first.or(Some(why)),
-        }
-    }
-    first.map_or(Effect::Unchanged, Effect::Ignored)
 }

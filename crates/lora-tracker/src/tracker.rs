@@ -8,7 +8,7 @@ use quanta::Clock;
 use state_map::sync::{self, Mutex};
 use worker_id::{Effect, WorkerWithDpRank};
 
-use crate::change::{Change, effect};
+use crate::change::Change;
 use crate::error::{first_bad, refuse};
 use crate::load::Begun;
 use crate::map::{DefaultLoraMap, LoraMap};
@@ -110,13 +110,13 @@ impl<M: LoraMap> LoraTracker<M> {
         let bad = first_bad([name.map(|name| &**name)].into_iter());
         let news = refuse(news, bad)?;
         let (heard, changed) = self.change(|change| change.apply(&news));
-        Ok(effect(changed, [heard].into_iter()))
+        Ok(Effect::of(changed, [heard]))
     }
 
     /// For an event whose name was checked before.
     pub(crate) fn apply_checked(&self, event: LoraEvent) -> Effect {
         let (heard, changed) = self.change(|change| change.apply(&event.into()));
-        effect(changed, [heard].into_iter())
+        Effect::of(changed, [heard])
     }
 
     /// Applies events, in order, as one change: nobody sees a part of it, and the generation moves
@@ -138,7 +138,7 @@ impl<M: LoraMap> LoraTracker<M> {
             let heard = news.iter().map(|news| change.apply(news));
             heard.collect::<Vec<_>>()
         });
-        Ok(effect(changed, heard.into_iter()))
+        Ok(Effect::of(changed, heard))
     }
 
     /// Lets a worker have exactly these adapters and this capacity, as one change: a full list of
@@ -159,7 +159,7 @@ impl<M: LoraMap> LoraTracker<M> {
         let bad = first_bad(names(&entry));
         let entry = refuse(entry, bad)?;
         let (heard, changed) = self.change(|change| change.replace(&entry, as_of));
-        Ok(effect(changed, [heard].into_iter()))
+        Ok(Effect::of(changed, [heard]))
     }
 
     /// Lets the fleet be this list, as one change: after a lost watch nobody is left over. Readers
@@ -186,7 +186,7 @@ impl<M: LoraMap> LoraTracker<M> {
         let bad = bad.next();
         let fleet = refuse(fleet, bad)?;
         let (heard, changed) = self.change(|change| change.replace_all(as_of, &fleet));
-        Ok(effect(changed, [heard].into_iter()))
+        Ok(Effect::of(changed, [heard]))
     }
 
     /// Finds a worker for an adapter that is to be loaded, and takes a slot of it, in one step: of

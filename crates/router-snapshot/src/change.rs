@@ -54,6 +54,7 @@ impl<'a, R: ?Sized, W, M: RouterMap> Doing<'a, R, W, M> {
         // What is there after the changes so far, of the ids that they are about.
         let mut there: BTreeMap<&RouterId, bool> = BTreeMap::new();
         for change in changes {
+            change.check()?;
             match change {
                 Change::Register { id, .. } => {
                     let there = there.entry(id);

@@ -10,6 +10,7 @@ use state_map::{MapSession, StateMap};
 use worker_id::{WorkerState, WorkerWithDpRank};
 
 use crate::map::RouterMap;
+use crate::pool::{Pool, Pools};
 use crate::snapshot::{Seat, Snapshot};
 use crate::table::Table;
 use crate::{Role, RouterClass, RouterId, RouterMode, SelectError, Selection, Worker};
@@ -162,8 +163,8 @@ impl<'m, R: ?Sized, W, M: RouterMap> RouterSnapshot<'m, R, W, M> {
         // Workers that name none are under the empty name, which nobody is meant to know.
         let named = Some(model).filter(|model| !model.is_empty());
         let pools = named.and_then(|model| self.snapshot.pools_of(Some(model)));
-        let places = pools.into_iter().flat_map(|pools| pools.iter());
-        let places = places.flat_map(|pool| pool.all());
+        let places = pools.into_iter().flat_map(Pools::iter);
+        let places = places.flat_map(Pool::all);
         places.filter_map(|place| self.snapshot.workers.get(*place))
     }
 

@@ -15,7 +15,7 @@ use worker_id::{Effect, WorkerRanks, WorkerState, WorkerWithDpRank};
 
 use crate::batch::{Batch, Change, WorkerChange};
 use crate::book::Book;
-use crate::change::{Doing, Heard, Touched};
+use crate::change::{Doing, Touched};
 use crate::map::{DefaultRouterMap, RouterMap};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Report;
@@ -216,7 +216,6 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
     /// Everything that changes goes through here. The routers and payloads of `changes` are dropped
     /// by the caller: that is user code.
     fn commit(&self, changes: &[Change<R, W>]) -> Result<Done<R, W>, ChangeError> {
-        changes.iter().try_for_each(Change::check)?;
         let mut book = sync::lock(&self.book);
         // Ours until the lock is released, so that nothing of it is dropped under the lock.
         let old = self.snapshot.load().into_arc();
@@ -235,7 +234,7 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
         drop(book);
 
         let report = Report::new(&touched, &old, if changed { &next } else { &old });
-        let effect = effect(changed, touched.heard.iter().map(|(_, heard)| *heard));
+        let effect = Effect::of(changed, touched.heard.iter().map(|(_, heard)| *heard));
         drop(next);
         checked?;
         if changed {
@@ -378,21 +377,6 @@ struct Done<R: ?Sized, W> {
     effect: Effect,
     touched: Touched,
     old: Arc<Snapshot<R, W>>,
-}
-
-/// What a call has done, given what it was told of each piece of news.
-fn effect(changed: bool, heard: impl Iterator<Item = Heard>) -> Effect {
-    if changed {
-        return Effect::Changed;
-    }
-    let mut first = None;
-    for heard in heard {
-        match heard {
-            Ok(()) => return Effect::Unchanged,
-            Err(why) => first = first.or(Some(why)),
-        }
-    }
-    first.map_or(Effect::Unchanged, Effect::Ignored)
 }
 
 impl<R: Router + ?Sized, W, M> fmt::Debug for RouterManager<R, W, M> {

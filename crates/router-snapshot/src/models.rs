@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! 1. A model is in the table exactly if a worker names it, whatever the worker's state. Workers that
-//!    name none are under the empty name, which no request can have.
+//!    name none are under the empty name, which `get` does not answer.
 //! 2. `served[d]` of a model is `pools.served(d)`; `Models::served[d]` counts those of all models.
 
 use std::array;
@@ -79,8 +79,12 @@ fn table_of(hash: u64) -> usize {
 }
 
 impl Models {
+    /// A model that has a name.
     #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&Model> {
+        if *name == *NAMELESS {
+            return None;
+        }
         let hash = hash_of(&self.hasher, name);
         self.tables[table_of(hash)].find(hash, |model| &*model.name == name)
     }

@@ -108,7 +108,6 @@ impl<R: ?Sized, W> Selected<R, W> {
     }
 
     /// The router, to be kept. Writes its reference count, which all threads share.
-    #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the selection is over")]
     pub fn keep(this: Self) -> Choice<R> {
         Choice(Arc::clone(Self::seat(&this)))

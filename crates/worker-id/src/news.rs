@@ -129,6 +129,31 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// What a call has done that brought several pieces of news: whether anything is different, and
+    /// what was thought of each. It was ignored if all of them were, for the reason of the first.
+    ///
+    /// ```
+    /// use worker_id::{Effect, Ignored};
+    ///
+    /// let heard = [Err(Ignored::Late), Ok(())];
+    /// assert_eq!(Effect::of(false, heard), Effect::Unchanged);
+    /// assert_eq!(Effect::of(false, [Err(Ignored::Late)]), Effect::Ignored(Ignored::Late));
+    /// ```
+    #[must_use]
+    pub fn of(changed: bool, heard: impl IntoIterator<Item = Result<(), Ignored>>) -> Self {
+        if changed {
+            return Self::Changed;
+        }
+        let mut first = None;
+        for heard in heard {
+            match heard {
+                Ok(()) => return Self::Unchanged,
+                Err(why) => first = first.or(Some(why)),
+            }
+        }
+        first.map_or(Self::Unchanged, Self::Ignored)
+    }
+
     /// Whether anything is different.
     #[must_use]
     pub const fn is_changed(self) -> bool {

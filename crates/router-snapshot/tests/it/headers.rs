@@ -40,7 +40,15 @@ fn the_two_headers_are_read() {
     for (of, model, prefer_pd) in cases {
         let headers = headers(of);
         let read = Selection::from_headers(&headers).unwrap();
-        assert_eq!(read, Selection { model, prefer_pd }, "{of:?}");
+        assert_eq!(
+            read,
+            Selection {
+                model,
+                prefer_pd,
+                ..Selection::default()
+            },
+            "{of:?}"
+        );
     }
 }
 

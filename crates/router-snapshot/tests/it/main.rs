@@ -2,16 +2,17 @@
 #![cfg(not(inflight_loom))]
 
 mod backends;
-
-//mod headers;
-//mod linearizability;
-//mod manager;
+mod feed;
+#[cfg(feature = "http")]
+mod headers;
+mod linearizability;
+mod manager;
 mod naive;
 mod oracle;
-//mod rules;
-
-//mod serde;
-//mod stress;
-
-//mod subscribe;
-//mod telemetry;
+mod rules;
+#[cfg(feature = "serde")]
+mod serde;
+mod stress;
+#[cfg(feature = "tokio")]
+mod subscribe;
+mod telemetry;

@@ -2,22 +2,23 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::backends::{Upstream, spec, worker};
+use crate::backends::{Upstream, all_of, spec, worker};
 use router_snapshot::RouterClass::{GrpcPd, HttpPd, HttpRegular};
 use router_snapshot::{
-    Batch, ChangeError, Rejected, Router, RouterClass, RouterEntry, RouterId, RouterManager,
-    RouterMap, RouterMode, SelectError, Selected, Selection, WorkerSpec,
+    Batch, ChangeError, Choice, Rejected, Router, RouterClass, RouterEntry, RouterId,
+    RouterManager, RouterMap, RouterMode, SelectError, Selected, Selection, WorkerSpec,
 };
 use state_map::model::{AdversarialMap, ReferenceMap};
 use static_assertions::assert_impl_all;
-use worker_id::WorkerWithDpRank;
+use worker_id::{Effect, Incarnation, WorkerState, WorkerWithDpRank};
 
-assert_impl_all!(RouterManager<dyn Router, crate::backends::ReferenceRouters>: Send, Sync, std::fmt::Debug);
-assert_impl_all!(Selected<'static, dyn Router>: Send, Sync, std::fmt::Debug);
+assert_impl_all!(RouterManager<dyn Router, (), crate::backends::ReferenceRouters>: Send, Sync, std::fmt::Debug);
+assert_impl_all!(Selected<dyn Router>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Rejected<Arc<dyn Router>>: Send, Sync, std::error::Error, Clone);
 assert_impl_all!(Rejected<Batch>: Send, Sync, std::error::Error);
 assert_impl_all!(SelectError: Send, Sync, std::error::Error);
 assert_impl_all!(WorkerSpec: Send, Sync, Clone);
+assert_impl_all!(Choice<dyn Router>: Send, Sync, Clone);
 
 crate::backends::on_every_backend! {
     routers_come_and_go, workers_come_and_go, refused_changes_change_nothing, a_batch_is_all_or_nothing,
@@ -27,69 +28,91 @@ crate::backends::on_every_backend! {
 const ANY: Selection<'static> = Selection {
     model: None,
     prefer_pd: false,
+    draining: false,
 };
 
-fn manager<M: RouterMap<Upstream> + Default>() -> RouterManager<Upstream, M> {
+fn manager<M: RouterMap + Default>() -> RouterManager<Upstream, (), M> {
     RouterManager::with_map(RouterMode::Multi, M::default())
 }
 
-fn routers_come_and_go<M: RouterMap<Upstream> + Default>() {
+/// In the order of their names.
+fn models<M: RouterMap>(manager: &RouterManager<Upstream, (), M>) -> Vec<Arc<str>> {
+    let mut models: Vec<_> = manager.snapshot().models().cloned().collect();
+    models.sort_unstable();
+    models
+}
+
+fn routers_come_and_go<M: RouterMap + Default>() {
     let manager = manager::<M>();
-    assert_eq!((manager.router_count(), manager.generation()), (0, 0));
+    assert_eq!(
+        (manager.snapshot().router_count(), manager.generation()),
+        (0, 0)
+    );
     manager
         .register("a", Upstream::new(HttpRegular, 1))
         .unwrap();
     manager.register("b", Upstream::new(HttpPd, 2)).unwrap();
-    assert_eq!((manager.router_count(), manager.generation()), (2, 2));
+    assert_eq!(
+        (manager.snapshot().router_count(), manager.generation()),
+        (2, 2)
+    );
     assert_eq!(manager.router("b").unwrap().number, 2);
     assert!(manager.router("c").is_none());
 
     assert_eq!(manager.deregister("a").unwrap().number, 1);
     assert!(manager.router("a").is_none());
-    assert_eq!((manager.router_count(), manager.generation()), (1, 3));
+    assert_eq!(
+        (manager.snapshot().router_count(), manager.generation()),
+        (1, 3)
+    );
     manager.register("a", Upstream::new(GrpcPd, 3)).unwrap();
     assert_eq!(manager.router("a").unwrap().number, 3);
 }
 
-fn workers_come_and_go<M: RouterMap<Upstream> + Default>() {
+fn workers_come_and_go<M: RouterMap + Default>() {
     let manager = manager::<M>();
     let first = WorkerSpec {
         id: worker(1).with_incarnation(1),
         ..spec(1, HttpRegular, &["a", "b"])
     };
     manager.upsert_worker(first.clone()).unwrap();
-    assert_eq!(*manager.worker(worker(1)).unwrap(), first);
+    assert_eq!(**manager.worker(worker(1)).unwrap(), first);
     assert!(manager.worker(WorkerWithDpRank::new(1, 1)).is_none());
-    assert_eq!(manager.models(), ["a".into(), "b".into()]);
+    assert_eq!(models(&manager), ["a".into(), "b".into()]);
 
     let second = WorkerSpec {
         id: worker(1).with_incarnation(2),
         ..first.clone()
     };
     manager.upsert_worker(second).unwrap();
-    assert_eq!(manager.worker(worker(1)).unwrap().id.incarnation(), Some(2));
+    assert_eq!(
+        manager.worker(worker(1)).unwrap().id.incarnation(),
+        Some(Incarnation::Opaque(2))
+    );
     assert_eq!(manager.generation(), 2, "another incarnation is a change");
 
-    manager.upsert_worker(spec(1, HttpPd, &["b", "c"])).unwrap();
-    assert_eq!(manager.models(), ["b".into(), "c".into()]);
+    let third = spec(1, HttpPd, &["b", "c"]);
+    manager.upsert_worker(third).unwrap();
+    assert_eq!(models(&manager), ["b".into(), "c".into()]);
     manager.upsert_worker(spec(2, HttpPd, &["c"])).unwrap();
-    let gone = manager
-        .remove_worker(worker(1).with_incarnation(7))
-        .unwrap();
-    assert_eq!(*gone, spec(1, HttpPd, &["b", "c"]), "whichever incarnation");
+    assert_eq!(
+        manager.remove_worker(worker(1)),
+        Effect::Changed,
+        "whichever incarnation"
+    );
     assert!(manager.worker(worker(1)).is_none());
-    assert_eq!(manager.models(), ["c".into()]);
+    assert_eq!(models(&manager), ["c".into()]);
 
     // A model that is named twice is named once.
     manager.upsert_worker(spec(3, HttpPd, &["d", "d"])).unwrap();
-    assert_eq!(manager.models().len(), 2);
-    assert!(manager.remove_worker(worker(3)).is_some());
-    assert_eq!(manager.models(), ["c".into()]);
-    assert!(manager.remove_worker(worker(2)).is_some());
-    assert!(manager.models().is_empty());
+    assert_eq!(models(&manager).len(), 2);
+    assert!(manager.remove_worker(worker(3)).is_changed());
+    assert_eq!(models(&manager), ["c".into()]);
+    assert!(manager.remove_worker(worker(2)).is_changed());
+    assert!(models(&manager).is_empty());
 }
 
-fn refused_changes_change_nothing<M: RouterMap<Upstream> + Default>() {
+fn refused_changes_change_nothing<M: RouterMap + Default>() {
     let manager = manager::<M>();
     manager
         .register("a", Upstream::new(HttpRegular, 1))
@@ -116,14 +139,14 @@ fn refused_changes_change_nothing<M: RouterMap<Upstream> + Default>() {
     let refused = manager.upsert_worker(nameless.clone()).unwrap_err();
     assert_eq!(refused.reason, ChangeError::EmptyModel { id: worker(7) });
     assert_eq!(refused.rejected, nameless);
-    assert!(manager.worker(worker(7)).is_none() && manager.models().is_empty());
+    assert!(manager.worker(worker(7)).is_none() && models(&manager).is_empty());
     assert_eq!(
-        (manager.router_count(), manager.generation()),
+        (manager.snapshot().router_count(), manager.generation()),
         (1, generation)
     );
 }
 
-fn a_batch_is_all_or_nothing<M: RouterMap<Upstream> + Default>() {
+fn a_batch_is_all_or_nothing<M: RouterMap + Default>() {
     let manager = manager::<M>();
     manager
         .register("a", Upstream::new(HttpRegular, 1))
@@ -136,9 +159,9 @@ fn a_batch_is_all_or_nothing<M: RouterMap<Upstream> + Default>() {
         .update(|batch| {
             batch
                 .deregister("a")
-                .register("b", Upstream::new(HttpPd, 2))
+                .register("b", Upstream::new(HttpRegular, 2))
                 .remove_worker(worker(1))
-                .upsert_worker(spec(2, HttpPd, &["n"]))
+                .upsert_worker(spec(2, HttpRegular, &["n"]))
                 .set_default("a");
         })
         .unwrap_err();
@@ -150,7 +173,7 @@ fn a_batch_is_all_or_nothing<M: RouterMap<Upstream> + Default>() {
     assert_eq!(manager.generation(), generation);
     assert_eq!(manager.router("a").unwrap().number, 1);
     assert!(manager.router("b").is_none() && manager.worker(worker(2)).is_none());
-    assert_eq!(manager.models(), ["m".into()]);
+    assert_eq!(models(&manager), ["m".into()]);
 
     // Given back as it was, so that it can be mended; the change that was refused still is.
     let mut batch = refused.rejected;
@@ -161,24 +184,24 @@ fn a_batch_is_all_or_nothing<M: RouterMap<Upstream> + Default>() {
 
     manager
         .update(|batch| {
-            assert_eq!(manager.router_count(), 1, "no lock is held");
+            assert_eq!(manager.snapshot().router_count(), 1, "no lock is held");
             batch
                 .deregister("a")
-                .register("b", Upstream::new(HttpPd, 2))
+                .register("b", Upstream::new(HttpRegular, 2))
                 .remove_worker(worker(1))
-                .upsert_worker(spec(2, HttpPd, &["n"]))
-                .set_health(worker(2), false)
-                .set_health(worker(2), true)
+                .upsert_worker(spec(2, HttpRegular, &["n"]))
+                .set_state(worker(2), WorkerState::Ill)
+                .set_state(worker(2), WorkerState::Healthy)
                 .set_default("b");
         })
         .unwrap();
     assert_eq!(manager.generation(), generation + 1, "published once");
     assert!(manager.router("a").is_none() && manager.worker(worker(1)).is_none());
     assert_eq!(manager.select(&ANY).unwrap().number, 2);
-    assert_eq!(manager.models(), ["n".into()]);
+    assert_eq!(models(&manager), ["n".into()]);
 }
 
-fn what_changes_nothing_is_not_published<M: RouterMap<Upstream> + Default>() {
+fn what_changes_nothing_is_not_published<M: RouterMap + Default>() {
     let manager = manager::<M>();
     manager
         .register("a", Upstream::new(HttpRegular, 1))
@@ -187,30 +210,39 @@ fn what_changes_nothing_is_not_published<M: RouterMap<Upstream> + Default>() {
     manager.upsert_worker(spec(1, HttpRegular, &["m"])).unwrap();
     let generation = manager.generation();
     assert!(manager.deregister("b").is_none());
-    assert!(manager.remove_worker(worker(2)).is_none());
-    assert!(!manager.set_health(worker(2), false), "there is none");
-    assert!(!manager.set_health(worker(1), true), "it is");
-    manager.set_default("a").unwrap();
-    manager.upsert_worker(spec(1, HttpRegular, &["m"])).unwrap();
-    manager.update(|_| ()).unwrap();
+    assert!(manager.remove_worker(worker(2)).ignored().is_some());
+    assert!(
+        manager
+            .set_state(worker(2), WorkerState::Ill)
+            .ignored()
+            .is_some()
+    );
+    assert_eq!(
+        manager.set_state(worker(1), WorkerState::Healthy),
+        Effect::Unchanged
+    );
+    assert_eq!(manager.set_default("a").unwrap(), Effect::Unchanged);
+    let again = manager.upsert_worker(spec(1, HttpRegular, &["m"]));
+    assert_eq!(again.unwrap(), Effect::Unchanged);
+    assert_eq!(manager.update(|_| ()).unwrap(), Effect::Unchanged);
     manager
         .update(|batch| {
             batch
                 .register("c", Upstream::new(HttpPd, 2))
                 .deregister("c");
             batch
-                .set_health(worker(1), false)
-                .set_health(worker(1), true);
+                .set_state(worker(1), WorkerState::Ill)
+                .set_state(worker(1), WorkerState::Healthy);
             batch
                 .upsert_worker(spec(3, HttpPd, &["n"]))
                 .remove_worker(worker(3));
         })
         .unwrap();
     assert_eq!(manager.generation(), generation);
-    assert_eq!(manager.router_count(), 1);
+    assert_eq!(manager.snapshot().router_count(), 1);
 }
 
-fn a_router_is_replaced_in_one_update<M: RouterMap<Upstream> + Default>() {
+fn a_router_is_replaced_in_one_update<M: RouterMap + Default>() {
     let manager = manager::<M>();
     manager.upsert_worker(spec(1, HttpRegular, &["m"])).unwrap();
     manager
@@ -226,7 +258,7 @@ fn a_router_is_replaced_in_one_update<M: RouterMap<Upstream> + Default>() {
         })
         .unwrap();
     assert_eq!(manager.router("a").unwrap().number, 2);
-    assert_eq!(manager.router_count(), 1);
+    assert_eq!(manager.snapshot().router_count(), 1);
     assert_eq!(selected.number, 1, "a selection stays as it was");
     let named = Selection {
         model: Some("x"),
@@ -265,7 +297,7 @@ impl Drop for Asking {
     }
 }
 
-fn routers_are_dropped_at_once_and_outside_of_locks<M: RouterMap<Upstream> + Default>() {
+fn routers_are_dropped_at_once_and_outside_of_locks<M: RouterMap + Default>() {
     let manager = manager::<M>();
     for number in 0..100 {
         let id = number.to_string();
@@ -282,9 +314,9 @@ fn routers_are_dropped_at_once_and_outside_of_locks<M: RouterMap<Upstream> + Def
 
 fn a_router_may_use_the_manager_while_it_is_dropped<M>()
 where
-    M: RouterMap<Asking> + Default + 'static,
+    M: RouterMap + Default + 'static,
 {
-    let manager = Arc::new(RouterManager::<Asking, M>::with_map(
+    let manager = Arc::new(RouterManager::<Asking, (), M>::with_map(
         RouterMode::Multi,
         M::default(),
     ));
@@ -351,17 +383,17 @@ macro_rules! by_hand {
     };
 }
 
-type Modelled<R> = (
-    ReferenceMap<RouterId, RouterEntry<R>>,
+type Modelled = (
+    ReferenceMap<RouterId, RouterEntry>,
     AdversarialMap<WorkerWithDpRank, router_snapshot::WorkerEntry>,
 );
 
 by_hand! {
-    dashmap if feature = "dashmap": router_snapshot::DashMapRouters<super::Asking>,
-    papaya if feature = "papaya": router_snapshot::PapayaRouters<super::Asking>,
-    scc if feature = "scc": router_snapshot::SccRouters<super::Asking>,
-    rwlock if feature = "rwlock": router_snapshot::RwLockRouters<super::Asking>,
-    models if not(inflight_loom): super::Modelled<super::Asking>,
+    dashmap if feature = "dashmap": router_snapshot::DashMapRouters,
+    papaya if feature = "papaya": router_snapshot::PapayaRouters,
+    scc if feature = "scc": router_snapshot::SccRouters,
+    rwlock if feature = "rwlock": router_snapshot::RwLockRouters,
+    models if not(inflight_loom): super::Modelled,
 }
 
 #[test]
@@ -372,13 +404,15 @@ fn routers_of_any_type_share_a_manager() {
             GrpcPd
         }
     }
-    let manager: RouterManager<dyn Router, Modelled<dyn Router>> =
+    let manager: RouterManager<dyn Router, (), Modelled> =
         RouterManager::with_map(RouterMode::default(), Default::default());
     manager
         .register("a", Upstream::new(HttpRegular, 1))
         .unwrap();
     manager.register("b", Arc::new(Other)).unwrap();
-    manager.upsert_worker(spec(1, GrpcPd, &["m"])).unwrap();
+    for spec in all_of(1, GrpcPd, &["m"]) {
+        manager.upsert_worker(spec).unwrap();
+    }
     assert_eq!(manager.select(&ANY).unwrap().class(), GrpcPd);
     assert_eq!(manager.router("a").unwrap().class(), HttpRegular);
     assert!(format!("{:?}", manager.select(&ANY).unwrap()).contains("GrpcPd"));
@@ -389,6 +423,6 @@ fn routers_of_any_type_share_a_manager() {
 #[test]
 fn the_default_manager_is_on_dashmap_and_of_any_router() {
     let manager: RouterManager = RouterManager::new(RouterMode::Multi);
-    let named: &RouterManager<dyn Router, router_snapshot::DashMapRouters> = &manager;
-    assert_eq!(named.router_count(), 0);
+    let named: &RouterManager<dyn Router, (), router_snapshot::DashMapRouters> = &manager;
+    assert_eq!(named.snapshot().router_count(), 0);
 }

@@ -28,7 +28,7 @@ pub(crate) struct NaiveWorker {
 }
 
 /// As of when what is known.
-type Secret = (Option<u64>, Option<u64>, Option<u64>);
+pub(crate) type Secret = (Option<u64>, Option<u64>, Option<u64>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Naive {
@@ -36,8 +36,8 @@ pub(crate) struct Naive {
     /// In the order of registration.
     pub(crate) routers: Vec<Registered>,
     pub(crate) workers: BTreeMap<WorkerWithDpRank, NaiveWorker>,
-    secrets: BTreeMap<WorkerWithDpRank, Secret>,
-    lives: Lives,
+    pub(crate) secrets: BTreeMap<WorkerWithDpRank, Secret>,
+    pub(crate) lives: Lives,
     pub(crate) default: Option<String>,
     pub(crate) generation: u64,
 }

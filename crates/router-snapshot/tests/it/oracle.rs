@@ -182,7 +182,8 @@ fn agrees<M: RouterMap>(manager: &Manager<M>, naive: &Naive) {
                         (eligible.router().number, eligible.class()),
                         (*number, *class)
                     );
-                    let named = model.filter(|model| naive.serves(*class, model, draining));
+                    let named = model.filter(|name| !name.is_empty());
+                    let named = named.filter(|model| naive.serves(*class, model, draining));
                     let open = |role| naive.open(named, *class, role, draining);
                     if class.is_pd() {
                         assert_eq!(ids(eligible.prefill()), open(Some(Role::Prefill)));

@@ -4,16 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::backends::{Upstream, spec, worker};
+use crate::backends::{Upstream, all_of, spec, worker};
 use router_snapshot::RouterClass::{HttpPd, HttpRegular};
 use router_snapshot::{RouterManager, RouterMap, RouterMode, SelectError, Selected, Selection};
+use worker_id::WorkerWithDpRank;
 
 crate::backends::on_every_backend! { readers_see_whole_snapshots_and_none_goes_back, no_registration_is_lost }
 
-type Manager<M> = RouterManager<Upstream, M>;
+type Manager<M> = RouterManager<Upstream, (), M>;
 
 /// Changes the only router and the only worker together: regular in even rounds, PD in odd ones.
-fn round<M: RouterMap<Upstream>>(manager: &Manager<M>, number: u64) {
+fn round<M: RouterMap>(manager: &Manager<M>, number: u64) {
     let class = if number.is_multiple_of(2) {
         HttpRegular
     } else {
@@ -24,15 +25,21 @@ fn round<M: RouterMap<Upstream>>(manager: &Manager<M>, number: u64) {
             batch
                 .deregister("a")
                 .register("a", Upstream::new(class, number));
-            batch.upsert_worker(spec(1, class, &["m"])).set_default("a");
+            // Of another class there is one rank more, or less.
+            batch
+                .remove_worker(WorkerWithDpRank::new(1, 1))
+                .set_default("a");
+            for spec in all_of(1, class, &["m"]) {
+                batch.upsert_worker(spec);
+            }
         })
         .unwrap();
 }
 
-fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap<Upstream> + Default>() {
+fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap + Default>() {
     const READERS: usize = 4;
     const ROUNDS: u64 = 4_000;
-    let manager = Manager::<M>::with_map(RouterMode::Multi, M::default());
+    let manager = Manager::<M>::with_map(RouterMode::MultiOrDefault, M::default());
     round(&manager, 1);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -46,7 +53,12 @@ fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap<Upstream> + Defau
                     while !done.load(Ordering::Relaxed) {
                         for model in [None, Some("m"), Some("unknown")] {
                             let prefer_pd = seen.is_multiple_of(2);
-                            let selected = manager.select(&Selection { model, prefer_pd }).unwrap();
+                            let selection = Selection {
+                                model,
+                                prefer_pd,
+                                ..Selection::default()
+                            };
+                            let selected = manager.select(&selection).unwrap();
                             selected.check();
                             let generation = Selected::generation(&selected);
                             // The round and the generation are one number, so a router of another snapshot shows.
@@ -98,10 +110,10 @@ fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap<Upstream> + Defau
         }
     });
     assert_eq!(manager.generation(), ROUNDS);
-    assert_eq!(manager.router_count(), 1);
+    assert_eq!(manager.snapshot().router_count(), 1);
 }
 
-fn no_registration_is_lost<M: RouterMap<Upstream> + Default>() {
+fn no_registration_is_lost<M: RouterMap + Default>() {
     const THREADS: u64 = 4;
     const EACH: u64 = 300;
     let manager = Manager::<M>::with_map(RouterMode::Multi, M::default());
@@ -124,24 +136,27 @@ fn no_registration_is_lost<M: RouterMap<Upstream> + Default>() {
                     // What has returned is seen, whatever the others publish.
                     let named = Selection {
                         model: Some(&model),
-                        prefer_pd: false,
+                        ..Selection::default()
                     };
                     assert!(manager.select(&named).is_ok());
                     assert_eq!(manager.router(&id).unwrap().number, number);
                     assert_eq!(register().unwrap_err().rejected.number, number);
                     if number % 3 == 0 {
                         drop(manager.deregister(id.as_str()).unwrap());
-                        assert!(manager.remove_worker(worker(number)).is_some());
+                        assert!(manager.remove_worker(worker(number)).is_changed());
                         let gone = manager.select(&named).map(|router| router.number);
-                        assert_eq!(gone, Err(SelectError::NoWorkers));
+                        assert!(matches!(
+                            gone,
+                            Err(SelectError::UnknownModel { .. } | SelectError::NoWorkers)
+                        ));
                     }
                 }
             });
         }
     });
     let left = THREADS * EACH * 2 / 3;
-    assert_eq!(manager.router_count() as u64, left);
-    assert_eq!(manager.models().len() as u64, left);
+    assert_eq!(manager.snapshot().router_count() as u64, left);
+    assert_eq!(manager.snapshot().model_count() as u64, left);
     assert_eq!(
         manager.generation(),
         THREADS * EACH * 2 + THREADS * EACH / 3 * 2

@@ -7,8 +7,9 @@ use std::thread;
 use crate::backends::{ReferenceRouters, Upstream, spec, worker};
 use router_snapshot::RouterClass::HttpRegular;
 use router_snapshot::{RouterManager, RouterMode};
+use worker_id::WorkerState;
 
-type Manager = RouterManager<Upstream, ReferenceRouters>;
+type Manager = RouterManager<Upstream, (), ReferenceRouters>;
 
 /// Uses the manager while it is woken: under its lock that would never return.
 struct Asking(Manager);
@@ -44,7 +45,7 @@ fn changes_are_told_when_they_are_published_and_no_lock_is_held() {
         "the woken one removed it"
     );
     assert_eq!(*watch.borrow_and_update(), 2);
-    assert!(!manager.set_health(worker(1), true), "changes nothing");
+    assert!(!manager.set_state(worker(1), WorkerState::Ill).is_changed());
     assert!(!watch.has_changed().unwrap());
 }
 
@@ -63,7 +64,7 @@ fn of_changes_that_race_the_last_generation_stays() {
                         .upsert_worker(spec(thread, HttpRegular, &["m"]))
                         .unwrap();
                     thread::yield_now();
-                    assert!(manager.remove_worker(worker(thread)).is_some());
+                    assert!(manager.remove_worker(worker(thread)).is_changed());
                 }
             });
         }

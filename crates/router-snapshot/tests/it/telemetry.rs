@@ -25,11 +25,11 @@ type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
 /// Writes down each event, and uses the manager while it is told of it: under one of its locks that would never return.
 struct Asking<M> {
-    manager: Arc<OnceLock<Arc<RouterManager<Upstream, M>>>>,
+    manager: Arc<OnceLock<Arc<RouterManager<Upstream, (), M>>>>,
     lines: Lines,
 }
 
-impl<S: Subscriber, M: RouterMap<Upstream> + 'static> Layer<S> for Asking<M> {
+impl<S: Subscriber, M: RouterMap + 'static> Layer<S> for Asking<M> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let manager = self.manager.get().expect("a manager");
         assert!(
@@ -54,7 +54,7 @@ impl Visit for Line {
     }
 }
 
-fn events_are_of_changes_and_come_outside_of_locks<M: RouterMap<Upstream> + Default + 'static>() {
+fn events_are_of_changes_and_come_outside_of_locks<M: RouterMap + Default + 'static>() {
     other_threads_have_a_subscriber();
     let manager = Arc::new(RouterManager::with_map(RouterMode::Multi, M::default()));
     let (slot, lines) = (Arc::new(OnceLock::new()), Lines::default());
@@ -72,11 +72,17 @@ fn events_are_of_changes_and_come_outside_of_locks<M: RouterMap<Upstream> + Defa
         for model in [None, Some("m"), Some("unknown"), Some("")] {
             let _ = manager.select(&Selection {
                 model,
-                prefer_pd: false,
+                ..Selection::default()
             });
         }
         assert!(manager.register("a", Upstream::new(HttpPd, 2)).is_err());
-        assert!(manager.remove_worker(worker(7)).is_some());
+        assert!(
+            manager
+                .remove_worker(worker(7).with_incarnation(8))
+                .ignored()
+                .is_some()
+        );
+        assert!(manager.remove_worker(worker(7)).is_changed());
         assert!(manager.deregister("a").is_some());
     });
     let told = lines.lock().unwrap();
@@ -91,7 +97,11 @@ fn events_are_of_changes_and_come_outside_of_locks<M: RouterMap<Upstream> + Defa
         ),
         (
             Level::DEBUG,
-            "message=worker changed worker=7:0 class=http_regular healthy=true generation=3 ",
+            "message=worker changed worker=7:0 class=http_regular state=healthy generation=3 ",
+        ),
+        (
+            Level::DEBUG,
+            "message=news of a worker is ignored: another life of the worker is there worker=7:0@8 why=\"other_life\" ",
         ),
         (
             Level::DEBUG,
