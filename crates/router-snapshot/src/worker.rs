@@ -15,7 +15,8 @@ use crate::RouterClass;
 /// use worker_id::WorkerWithDpRank;
 ///
 /// let id = WorkerWithDpRank::from_worker_id(7);
-/// let spec = WorkerSpec::new(id, ["llama-3"]).with_role(Role::Prefill).with_payload("10.0.0.7:80");
+/// let spec: WorkerSpec<&str> = WorkerSpec::new(id, ["llama-3"]).with_role(Role::Prefill);
+/// let spec = spec.with_payload("10.0.0.7:80");
 /// assert_eq!(spec.class(), RouterClass::HttpPd);
 /// ```
 ///
