@@ -1,25 +1,22 @@
 //! `cargo xtask adr`: the measured sections of the decision records, written and checked.
 //!
-//! `update` keeps a copy of the results beside the record and computes the section from that copy. So `check` needs no
-//! benchmark: it computes every section again, and whoever reads the repository can do the same.
-
-mod answer;
-mod markers;
-mod section;
-#[cfg(test)]
-mod tests;
+//! `update` keeps a copy of the results beside the record, and computes the section from the copy
+//! and the criteria alone. So `check` needs no benchmark: it computes every section again, and
+//! what was true stays true when a dependency, the machine or the date changes.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use verdict::schema::{Mode, Results};
-use verdict::{Next, ReadError};
+use verdict::{Facts, Known, Next, decide, render};
 
-use crate::adr::answer::Answer;
-use crate::adr::markers::{MarkerError, Measured};
 use crate::flags::{Adr, AdrTask};
 use crate::workspace::Workspace;
+
+/// What stands between these lines is written by `update`.
+const BEGIN: &str = "\n<!-- measured: begin -->\n";
+const END: &str = "\n<!-- measured: end -->\n";
 
 /// Says whether every record that was looked at is in order.
 pub(crate) fn run(workspace: &Workspace, flags: &Adr) -> Result<bool> {
@@ -33,67 +30,43 @@ pub(crate) fn run(workspace: &Workspace, flags: &Adr) -> Result<bool> {
 }
 
 fn update(root: &Path, number: &str, results: &Path) -> Result<()> {
-    let records = documents(root)?;
-    let record = records.iter().find(|record| record.number == number);
-    let record = record.with_context(|| format!("there is no record adr/{number}-*.md"))?;
-    let criteria = record.criteria(root)?.with_context(|| {
-        format!(
-            "record {number} does not rest on measurements: it has no adr/{number}-criteria.toml"
-        )
-    })?;
-    let measured = record.measured()?;
+    let mut records = records(root)?.into_iter();
+    let record = records
+        .find(|record| record.number == number)
+        .with_context(|| {
+            format!("there is no adr/{number}-*.md with an adr/{number}-criteria.toml beside it")
+        })?;
+    let text = fs::read_to_string(root.join(results));
+    let answered = text.map_err(anyhow::Error::from).and_then(|text| {
+        let copy = copy(number, &text)?;
+        Ok((record.answer(&copy)?, copy))
+    });
+    let ((section, verdicts), copy) =
+        answered.with_context(|| format!("{} is refused", results.display()))?;
 
-    let shown = results.display();
-    let text = fs::read_to_string(root.join(results)).with_context(|| {
-        format!("cannot read {shown}: measure with `cargo xtask bench --adr {number}`, or name a file with --results")
-    })?;
-    let copy = compact(number, &text).with_context(|| format!("{shown} is refused"))?;
-    let answer = Answer::new(number, &criteria, &copy)
-        .with_context(|| format!("{shown} does not answer record {number}"))?;
-    ensure!(
-        answer.results.mode != Mode::Quick,
-        "{shown} is of a quick run, which gives no verdict: run `cargo xtask bench --adr {number}`"
-    );
-    ensure!(
-        answer.decision.next == Next::Done,
-        "{shown} is of a run that stopped before its end: go on with `{} --resume`",
-        answer.results.command
-    );
-
-    let file = format!("{number}-results.json");
-    let spliced = measured.splice(&answer.section(&file));
-    let kept = format!("adr/{file}");
-    write(root, &kept, &copy)?;
-    write(root, &record.path, &spliced)?;
-    println!("{kept}: {} kB, from {shown}", copy.len().div_ceil(1_000));
-    println!("{}: {}", record.path, answer.in_short());
+    let [before, _, after] = record.parts()?;
+    fs::write(root.join(record.beside("results.json")), copy)?;
+    fs::write(root.join(&record.path), [before, &section, after].concat())?;
+    println!("{}: {verdicts}", record.path);
     Ok(())
 }
 
-/// What the results have of a record's scenarios, without whitespace, since a repository keeps them for good.
-fn compact(number: &str, text: &str) -> Result<String, ReadError> {
+/// What the results have of a record's scenarios, without whitespace: it is kept for good.
+fn copy(number: &str, text: &str) -> Result<String> {
     let mut results = Results::from_json(text)?;
+    ensure!(results.mode != Mode::Quick, "a quick run gives no verdict");
     results
         .runs
         .retain(|run| run.adr.as_deref() == Some(number));
-    let runs = &results.runs;
-    results
-        .latency
-        .retain(|curve| runs.iter().any(|run| run.scenario == curve.scenario));
     Ok(results.to_json()? + "\n")
-}
-
-fn write(root: &Path, path: &str, text: &str) -> Result<()> {
-    fs::write(root.join(path), text).with_context(|| format!("cannot write {path}"))
 }
 
 /// Goes on after a failure, so that one run shows all there is to mend.
 fn check(root: &Path) -> Result<bool> {
     let mut passed = true;
-    for record in documents(root)? {
-        match checked(root, &record) {
-            Ok(None) => {}
-            Ok(Some(state)) => println!("{}: {state}", record.number),
+    for record in records(root)? {
+        match record.check(root) {
+            Ok(()) => println!("{}: is what its results say", record.path),
             Err(error) => {
                 println!("{error:#}");
                 passed = false;
@@ -103,97 +76,259 @@ fn check(root: &Path) -> Result<bool> {
     Ok(passed)
 }
 
-/// How a record is in order; nothing of one that rests on no measurements.
-fn checked(root: &Path, record: &Document) -> Result<Option<String>> {
-    let Document { number, path, .. } = record;
-    let measured = record.measured();
-    let Some(criteria) = record.criteria(root)? else {
-        return match measured {
-            Err(_) => Ok(None),
-            Ok(measured) => bail!(
-                "{path}:{}: a measured section needs adr/{number}-criteria.toml, which is missing",
-                measured.first_line()
-            ),
-        };
-    };
-    let measured = measured?;
-    // First, so that what is wrong in the criteria is not said of the results.
-    answer::shape(number, &criteria)?;
-    if measured.is_empty() {
-        return Ok(Some("not measured yet".to_owned()));
-    }
-
-    let at = |line: usize| format!("{path}:{line}");
-    let first = at(measured.first_line());
-    let anew = format!(
-        "mend it with `cargo xtask bench --adr {number}` and `cargo xtask adr update {number}`"
-    );
-    let file = section::named(measured.section)
-        .ok_or_else(|| anyhow!("{first}: the section names no results file; {anew}"))?;
-    let text = fs::read_to_string(root.join("adr").join(file))
-        .map_err(|error| anyhow!("{first}: adr/{file} cannot be read: {error}; {anew}"))?;
-    let answer = Answer::new(number, &criteria, &text)
-        .map_err(|error| anyhow!("{first}: adr/{file} is refused: {error:#}; {anew}"))?;
-    if let Some(line) = measured.differs(&answer.section(file)) {
-        bail!(
-            "{}: is not what adr/{file} says; \
-             mend it with `cargo xtask adr update {number} --results adr/{file}`",
-            at(line)
-        );
-    }
-    Ok(Some(format!("is what adr/{file} says")))
-}
-
-/// A decision record, as a file.
+/// A decision record that rests on measurements.
 #[derive(Debug)]
-struct Document {
+struct Record {
     number: String,
     /// Relative to the root, with `/` on every system.
     path: String,
     text: String,
+    criteria: String,
 }
 
-impl Document {
-    fn measured(&self) -> Result<Measured<'_>> {
-        let with_place = |error: MarkerError| {
-            let place = format!("{}:{}", self.path, error.line());
-            anyhow::Error::new(error).context(place)
-        };
-        Measured::find(&self.text).map_err(with_place)
+impl Record {
+    fn beside(&self, what: &str) -> String {
+        format!("adr/{}-{what}", self.number)
     }
 
-    /// The text of its criteria; nothing where it has none.
-    fn criteria(&self, root: &Path) -> Result<Option<String>> {
-        let path = answer::criteria_path(&self.number);
-        if !root.join(&path).exists() {
-            return Ok(None);
+    /// What comes before the measured section, the section, and what comes after it.
+    fn parts(&self) -> Result<[&str; 3]> {
+        let begin = self.text.find(BEGIN).map(|at| at + BEGIN.len());
+        let end = self.text.find(END).map(|at| at + 1);
+        let once = |marker| self.text.matches(marker).count() == 1;
+        match (begin, end) {
+            (Some(begin), Some(end)) if begin <= end && once(BEGIN) && once(END) => Ok([
+                &self.text[..begin],
+                &self.text[begin..end],
+                &self.text[end..],
+            ]),
+            _ => bail!(
+                "{}: has to have one line `{}`, and after it one line `{}`",
+                self.path,
+                BEGIN.trim(),
+                END.trim()
+            ),
         }
-        let text = fs::read_to_string(root.join(&path));
-        Ok(Some(text.with_context(|| format!("cannot read {path}"))?))
+    }
+
+    /// The section that says what the results say, and the verdicts in short.
+    fn answer(&self, results: &str) -> Result<(String, String)> {
+        let results = Results::from_json(results)?;
+        let runs = &results.runs;
+        let scenarios: Vec<&str> = runs.iter().map(|run| &*run.scenario).collect();
+        let arms: Vec<&str> = runs
+            .iter()
+            .flat_map(|run| &run.arms)
+            .map(|arm| &*arm.name)
+            .collect();
+        // What was not measured cannot be asked for: it is an error here, and not an open answer.
+        let known = Known {
+            scenarios: &scenarios,
+            arms: &arms,
+        };
+        let criteria = self.beside("criteria.toml");
+        let mut record = verdict::Record::parse(&criteria, &self.criteria, known)?;
+        let (number, of) = (&self.number, &record.number);
+        ensure!(of == number, "{criteria} says that it is about record {of}");
+        record.add_more_shards(&results.gauges);
+        let decision = decide(&results, &record, &Facts::of(&results));
+        ensure!(
+            decision.next == Next::Done,
+            "the run stopped before its end: go on with `{} --resume`",
+            results.command
+        );
+        let section = format!(
+            "\nFrom [`{number}-results.json`]({number}-results.json), by `cargo xtask adr update \
+             {number}`. Do not edit it:\n`cargo xtask adr check` computes it again.\n\n{}\n",
+            render::section(&results, &decision)
+        );
+        let verdicts = decision.candidates.iter();
+        let verdicts = verdicts.map(|one| format!("{}: {}", one.candidate, one.ruling));
+        Ok((section, verdicts.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn check(&self, root: &Path) -> Result<()> {
+        let [before, section, _] = self.parts()?;
+        let (path, number, kept) = (&self.path, &self.number, self.beside("results.json"));
+        let line = before.lines().count() + 1;
+        let text = fs::read_to_string(root.join(&kept)).map_err(anyhow::Error::from);
+        let (should, _) = text.and_then(|text| self.answer(&text)).map_err(|error| {
+            anyhow!(
+                "{path}:{line}: {kept} is refused: {error:#}; mend it with \
+                 `cargo xtask bench --adr {number}` and `cargo xtask adr update {number}`"
+            )
+        })?;
+        let lines = section.split('\n').zip(should.split('\n'));
+        let same = lines.take_while(|(is, should)| is == should).count();
+        ensure!(
+            section == should,
+            "{path}:{}: is not what {kept} says; mend it with \
+             `cargo xtask adr update {number} --results {kept}`",
+            line + same
+        );
+        Ok(())
     }
 }
 
-/// Every `adr/NNNN-*.md`, in the order of the numbers.
-fn documents(root: &Path) -> Result<Vec<Document>> {
-    let mut documents = Vec::new();
+/// Every `adr/NNNN-*.md` with criteria, in the order of the numbers.
+fn records(root: &Path) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
     let entries = fs::read_dir(root.join("adr"));
     for entry in entries.context("cannot read adr/, where the decision records are")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let Some((number, _)) = name.split_once('-') else {
+        let Some((number, _)) = name.split_once('-').filter(|_| name.ends_with(".md")) else {
             continue;
         };
-        let numbered = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
-        if !numbered || !name.ends_with(".md") {
-            continue;
-        }
         let path = format!("adr/{name}");
-        let text = fs::read_to_string(root.join(&path));
-        documents.push(Document {
-            number: number.to_owned(),
-            text: text.with_context(|| format!("cannot read {path}"))?,
-            path,
-        });
+        if let Ok(criteria) = fs::read_to_string(root.join(format!("adr/{number}-criteria.toml"))) {
+            let text = fs::read_to_string(root.join(&path))?;
+            records.push(Record {
+                number: number.to_owned(),
+                path,
+                text,
+                criteria,
+            });
+        }
     }
-    documents.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(documents)
+    records.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: &str = "0005";
+
+    /// A repository that holds nothing but one of our records, with all that is beside it.
+    struct Repository(tempfile::TempDir);
+
+    impl Repository {
+        fn new() -> Self {
+            let new = Self(tempfile::tempdir().unwrap());
+            fs::create_dir(new.0.path().join("adr")).unwrap();
+            let ours = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("adr");
+            for entry in fs::read_dir(ours).unwrap() {
+                let name = entry.as_ref().unwrap().file_name();
+                if name.to_string_lossy().starts_with(NUMBER) {
+                    let to = new.0.path().join("adr").join(name);
+                    fs::copy(entry.unwrap().path(), to).unwrap();
+                }
+            }
+            new
+        }
+
+        fn record(&self) -> Record {
+            records(self.0.path()).unwrap().pop().unwrap()
+        }
+
+        fn change(&self, path: &str, from: &str, to: &str) {
+            let path = self.0.path().join(path);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{from:?} is not in {path:?}");
+            fs::write(path, text.replacen(from, to, 1)).unwrap();
+        }
+
+        /// What the check says is wrong.
+        fn said(&self) -> String {
+            let root = self.0.path();
+            let said = self
+                .record()
+                .check(root)
+                .err()
+                .map(|error| format!("{error:#}"));
+            assert_eq!(check(root).unwrap(), said.is_none());
+            said.unwrap_or_default()
+        }
+
+        fn update(&self) -> String {
+            let kept = self.record().beside("results.json");
+            let error = update(self.0.path(), NUMBER, kept.as_ref()).err();
+            error.map(|error| format!("{error:#}")).unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn an_edited_section_is_found_on_its_line_and_written_again() {
+        let repository = Repository::new();
+        let before = repository.record();
+        assert_eq!(repository.said(), "");
+        repository.change(&before.path, "Measured with", "Felt with");
+        let line = 1 + repository
+            .record()
+            .text
+            .lines()
+            .position(|line| line.starts_with("Felt with"))
+            .unwrap();
+        let said = repository.said();
+        assert!(
+            said.starts_with(&format!("{}:{line}: is not what", before.path)),
+            "{said}"
+        );
+        assert_eq!(repository.update(), "");
+        assert_eq!(repository.record().text, before.text);
+        assert_eq!(repository.said(), "");
+    }
+
+    #[test]
+    fn other_criteria_than_it_was_answered_by_are_found() {
+        let repository = Repository::new();
+        let criteria = repository.record().beside("criteria.toml");
+        repository.change(&criteria, "at-least = \"1.0.0\"", "at-least = \"0.0.1\"");
+        assert!(
+            repository
+                .said()
+                .contains("is not what adr/0005-results.json says")
+        );
+        repository.change(&criteria, "record = \"0005\"", "record = \"0004\"");
+        assert!(repository.said().contains("is about record 0004"));
+    }
+
+    #[test]
+    fn results_that_are_no_results_are_refused_and_nothing_is_written() {
+        for (from, to, why) in [
+            ("{", "", ""),
+            ("\"schema\":\"", "\"schema\":\"another-", "schema"),
+            ("\"adr\":\"0005\"", "\"adr\":\"0004\"", "there is no"),
+            ("\"mode\":\"default\"", "\"mode\":\"quick\"", "a quick run"),
+        ] {
+            let repository = Repository::new();
+            let before = repository.record();
+            repository.change(&before.beside("results.json"), from, to);
+            let refused = repository.update();
+            assert!(
+                refused.contains("is refused") && refused.contains(why),
+                "{to}: {refused}"
+            );
+            assert_eq!(repository.record().text, before.text);
+        }
+    }
+
+    #[test]
+    fn a_record_needs_both_markers_once() {
+        for (from, to) in [
+            (BEGIN, "\n"),
+            (END, "\n"),
+            (END, BEGIN),
+            (BEGIN, &format!("{BEGIN}{BEGIN}")),
+        ] {
+            let repository = Repository::new();
+            repository.change(&repository.record().path, from, to);
+            assert!(
+                repository
+                    .said()
+                    .contains("one line `<!-- measured: begin -->`")
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_record_that_rests_on_measurements_is_updated() {
+        let repository = Repository::new();
+        let error = update(repository.0.path(), "0001", "any".as_ref()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("there is no adr/0001-*.md"),
+            "{error}"
+        );
+    }
 }

@@ -21,17 +21,23 @@ pub(crate) enum Task {
     Adr(Adr),
 }
 
-/// Check the whole workspace: format, lints, every feature alone, tests, loom models, docs and tidiness.
+/// Check the whole workspace: format, lints, each crate alone, tests, loom models, docs, tidiness.
 ///
-/// Goes on after a failure, prints for each failed step the command that repeats it, and ends with one line
-/// `steps: N passed, M failed`.
+/// Goes on after a failure, prints for each failed step the command that repeats it, and ends with
+/// one line `steps: N passed, M failed`.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Leave out what takes long: tests of one feature at a time, loom models and docs.
+    /// Only what a change most likely breaks: format, lints, tidiness, and every test on every map.
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Run this step, or every step under this name (`clippy`, `clippy/state-map`); may be given repeatedly.
+    /// The tests of each crate with each map alone, too, the counted figures, and the commands of
+    /// the documents.
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) full: bool,
+
+    /// Run this step, or every step under this name (`check`, `check/state-map`), of whichever run;
+    /// may be given repeatedly.
     #[arg(long, value_name = "STEP")]
     pub(crate) only: Vec<String>,
 
@@ -40,7 +46,7 @@ pub(crate) struct Test {
     pub(crate) list: bool,
 }
 
-/// Run the loom models: every `tests/loom*.rs` of every crate, each with the features its manifest requires.
+/// Run the loom models: every `tests/loom*.rs`, each with the features its manifest requires.
 ///
 /// `LOOM_MAX_PREEMPTIONS` is 3 unless the environment says otherwise.
 #[derive(Debug, Args)]
@@ -143,7 +149,7 @@ pub(crate) enum AdrTask {
         #[arg(long, value_name = "PATH", default_value = "target/bench/results.json")]
         results: PathBuf,
     },
-    /// Fail where a record's section is not what the results file that it names says. Writes nothing.
+    /// Fail where a record's section is not what the results beside it say. Writes nothing.
     Check,
 }
 

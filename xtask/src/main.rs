@@ -6,6 +6,7 @@ mod adr;
 mod bench;
 mod figures;
 mod flags;
+mod leash;
 mod loom;
 mod plan;
 mod progress;

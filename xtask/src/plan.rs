@@ -1,123 +1,162 @@
 //! The steps of `cargo xtask test`, from what the manifests say.
 //!
-//! Every member is linted, checked and tested alone and with one selection of features at a time: in a build of the
-//! whole workspace each crate has the features that any other asks for, and would not show what it misses.
+//! In a build of the whole workspace each crate has the features that any other asks for, and would
+//! not show what it misses. So every member is checked alone, too, with one selection of features
+//! at a time; and tested so, in the full run.
 
-use crate::step::Step;
+use std::collections::BTreeMap;
+
+use crate::step::{Run, Step};
 use crate::tools::Tool;
-use crate::workspace::{LoomTest, Member, Workspace};
+use crate::workspace::{Member, Workspace};
 
 /// Its tests start a server each.
 const NEEDS_REDIS: &str = "affinity-redis";
 
+/// One crate with one map, whose tests stand for all others of that kind in the default run.
+const CANARY: &str = "alone/stream-registry/papaya";
+
+/// What finds the first mistake soonest comes first.
 pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
     let members = &workspace.members;
-    let mut steps = vec![Step::cargo("fmt", ["fmt", "--all", "--check"]).needs(Tool::Rustfmt)];
-    steps.extend(members.iter().flat_map(clippy));
+    let xtask = ["--package", env!("CARGO_PKG_NAME")];
+    let fmt = Step::cargo("fmt", ["fmt", "--all", "--check"]).needs(Tool::Rustfmt);
+    let every = ["--workspace", "--all-targets", "--all-features"];
+    let mut steps = vec![
+        fmt.run_in(Run::Quick),
+        clippy("clippy/workspace", every).run_in(Run::Quick),
+        Step::cargo("tidy", ["test"].into_iter().chain(xtask)).run_in(Run::Quick),
+        Step::cargo("adr", ["xtask", "adr", "check"]).run_in(Run::Quick),
+        tests().run_in(Run::Quick),
+    ];
+    let featured = members.iter().filter(|member| !member.features.is_empty());
+    steps.extend(featured.clone().map(featureless));
     steps.extend(members.iter().flat_map(check));
-    steps.extend(
-        members
-            .iter()
-            .filter(|member| !member.is_xtask())
-            .flat_map(features),
+    steps.extend(featured.flat_map(alone));
+    steps.extend(loom(members, &workspace.loom_target_dir));
+    steps.push(
+        Step::cargo("doc", ["doc", "--workspace", "--no-deps", "--all-features"])
+            .flags("RUSTDOCFLAGS", "-D warnings"),
     );
-    steps.extend(
-        members
-            .iter()
-            .flat_map(|member| loom(member, &workspace.loom_target_dir)),
-    );
-    steps.push(doc());
     steps.push(package(members));
-    steps.push(figures());
-    steps.push(Step::cargo("tidy", ["test", "--package", "xtask"]));
-    steps.push(documents());
-    steps.push(Step::cargo("adr", ["xtask", "adr", "check"]));
+    let figures = Step::cargo("figures", ["xtask", "figures"]).needs(Tool::Valgrind);
+    steps.push(figures.run_in(Run::Full));
+    let documents = [
+        "--features",
+        "documents",
+        "documents::",
+        "--",
+        "--nocapture",
+    ];
+    let documents = ["test"].into_iter().chain(xtask).chain(documents);
+    let documents = Step::cargo("documents", documents).must_run_tests();
+    steps.push(documents.run_in(Run::Full));
     steps
 }
 
-/// The loom models of one crate. Each target is built by itself, since what one requires may break the other: scc's
-/// `loom` feature, for one, does not only add.
-pub(crate) fn loom(member: &Member, target_dir: &str) -> Vec<Step> {
-    let step = |test: &LoomTest| {
-        let mut args = vec![
+/// The loom models of these crates: all of one name in one build. Others have one of their own,
+/// since what they require may break the rest: scc's `loom` feature, for one, does not only add.
+pub(crate) fn loom<'a>(
+    members: impl IntoIterator<Item = &'a Member>,
+    target_dir: &str,
+) -> Vec<Step> {
+    let mut builds = BTreeMap::<&str, (Vec<&str>, Vec<String>)>::new();
+    for member in members {
+        for test in &member.loom_tests {
+            let (packages, features) = builds.entry(&test.name).or_default();
+            packages.extend(["--package", &member.name]);
+            let required = test.features.iter();
+            features.extend(required.map(|feature| format!("{}/{feature}", member.name)));
+        }
+    }
+    let step = |(name, (packages, features)): (&str, (Vec<&str>, Vec<String>))| {
+        let how = [
             "test",
-            "--release",
+            "--profile",
+            "loom",
             "--target-dir",
             target_dir,
-            "--package",
-            &member.name,
+            "--no-fail-fast",
         ];
-        args.extend(["--test", &test.name, "--no-default-features"]);
-        let features = test.features.join(",");
-        if !features.is_empty() {
-            args.extend(["--features", &features]);
-        }
-        Step::cargo(format!("loom/{}/{}", member.name, test.name), args)
+        let what = ["--test", name, "--no-default-features"];
+        let features = features.join(",");
+        let features = ["--features", &features];
+        let features = features.iter().filter(|_| !features[1].is_empty());
+        let args = how.iter().chain(&what).chain(&packages).chain(features);
+        Step::cargo(format!("loom/{name}"), args.copied())
             .flags("RUSTFLAGS", "--cfg inflight_loom")
             .env_default("LOOM_MAX_PREEMPTIONS", "3")
-            .slow(true)
             .must_run_tests()
     };
-    member.loom_tests.iter().map(step).collect()
+    builds.into_iter().map(step).collect()
 }
 
-fn clippy(member: &Member) -> Vec<Step> {
-    let step = |selection: Selection| {
-        let args = [
-            "clippy",
-            "--package",
-            &member.name,
-            "--no-deps",
-            "--all-targets",
-        ]
-        .map(str::to_owned);
-        let deny = ["--", "-D", "warnings"].map(str::to_owned);
-        let args = args.into_iter().chain(selection.flags(&[])).chain(deny);
-        Step::cargo(selection.step_name("clippy", member), args).needs(Tool::Clippy)
-    };
-    selections(member).into_iter().map(step).collect()
+fn clippy<'a>(name: impl Into<String>, args: impl IntoIterator<Item = &'a str>) -> Step {
+    let args = ["clippy"]
+        .into_iter()
+        .chain(args)
+        .chain(["--", "-D", "warnings"]);
+    Step::cargo(name, args).needs(Tool::Clippy)
 }
 
-/// What downstream compiles: no tests, so no dev-dependency adds a feature that the library forgot to ask for.
+/// A crate's tests and examples compile without its features, too.
+fn featureless(member: &Member) -> Step {
+    let what = ["--no-deps", "--all-targets", "--no-default-features"];
+    let name = format!("clippy/{}", member.name);
+    clippy(name, what.into_iter().chain(["--package", &member.name]))
+}
+
+/// What downstream compiles: no tests, so no dev-dependency adds a feature that the library forgot
+/// to ask for. By clippy, which also sees what a single map leaves unused.
 fn check(member: &Member) -> Vec<Step> {
-    let step = |selection: Selection| {
-        let args = ["check", "--package", &member.name].map(str::to_owned);
-        Step::cargo(
-            selection.step_name("check", member),
-            args.into_iter().chain(selection.flags(&[])),
-        )
+    let step = |(label, flags): (&str, Vec<String>)| {
+        let what = ["--no-deps", "--package", &member.name];
+        let args = what.into_iter().chain(flags.iter().map(String::as_str));
+        clippy(format!("check/{}/{label}", member.name), args)
     };
-    selections(member).into_iter().map(step).collect()
+    selections(member, "").into_iter().map(step).collect()
 }
 
-fn features(member: &Member) -> Vec<Step> {
-    let conformance: &[&str] = if member.has_feature("conformance") {
-        &["conformance"]
-    } else {
-        &[]
-    };
-    let step = |selection: Selection| {
+/// Every test of the workspace, each on all maps. Those of xtask are `tidy`.
+fn tests() -> Step {
+    let args = [
+        "test",
+        "--workspace",
+        "--exclude",
+        env!("CARGO_PKG_NAME"),
+        "--all-features",
+    ];
+    Step::cargo("tests", args.into_iter().chain(["--no-fail-fast"])).needs(Tool::RedisServer)
+}
+
+/// The tests of a crate with fewer features than all of them.
+fn alone(member: &Member) -> Vec<Step> {
+    let has_suite = member.features.iter().any(|name| name == "conformance");
+    let step = |(label, flags): (&str, Vec<String>)| {
+        let name = format!("alone/{}/{label}", member.name);
+        let run = if name == CANARY {
+            Run::Default
+        } else {
+            Run::Full
+        };
         let args = ["test", "--package", &member.name].map(str::to_owned);
-        let args = args.into_iter().chain(selection.flags(conformance));
-        let slow = !member.features.is_empty() && selection != Selection::All;
-        let step = Step::cargo(selection.step_name("features", member), args).slow(slow);
+        let step = Step::cargo(name, args.into_iter().chain(flags)).run_in(run);
         if member.name == NEEDS_REDIS {
             step.needs(Tool::RedisServer)
         } else {
             step
         }
     };
-    selections(member).into_iter().map(step).collect()
+    let selections = selections(member, if has_suite { ",conformance" } else { "" });
+    selections
+        .into_iter()
+        .filter(|(label, _)| *label != "all")
+        .map(step)
+        .collect()
 }
 
-fn doc() -> Step {
-    Step::cargo("doc", ["doc", "--workspace", "--no-deps", "--all-features"])
-        .flags("RUSTDOCFLAGS", "-D warnings")
-        .slow(true)
-}
-
-/// Packs every published crate as a registry would get it. Together: none of them is in a registry yet, and what one needs
-/// of another cargo takes from beside it. What is packed is not built, which the other steps do.
+/// Packs every published crate as a registry would get it. Together: none of them is in a registry
+/// yet, and what one needs of another cargo takes from beside it. What is packed is not built.
 fn package(members: &[Member]) -> Step {
     let unpublished = members.iter().filter(|member| !member.is_published);
     let excluded = unpublished.flat_map(|member| ["--exclude", &member.name]);
@@ -131,78 +170,34 @@ fn package(members: &[Member]) -> Step {
     )
 }
 
-/// Runs the commands that the documents tell people to type.
-fn documents() -> Step {
-    let xtask = ["test", "--package", "xtask", "--features", "documents"];
-    let only = ["documents::", "--", "--nocapture"];
-    Step::cargo("documents", xtask.into_iter().chain(only))
-        .slow(true)
-        .must_run_tests()
-}
-
-fn figures() -> Step {
-    Step::cargo("figures", ["xtask", "figures"])
-        .needs(Tool::Valgrind)
-        .slow(true)
-}
-
-/// Which features of a crate a step turns on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Selection {
-    Default,
-    All,
-    None,
-    Backend(&'static str),
-}
-
-impl Selection {
-    fn step_name(self, group: &str, member: &Member) -> String {
-        let label = match self {
-            Selection::Default => "default",
-            Selection::All => "all",
-            Selection::None => "none",
-            Selection::Backend(backend) => backend,
-        };
-        format!("{group}/{}/{label}", member.name)
-    }
-
-    /// The flags for cargo; a backend has `with` beside it.
-    fn flags(self, with: &[&str]) -> Vec<String> {
-        match self {
-            Selection::Default => Vec::new(),
-            Selection::All => vec!["--all-features".to_owned()],
-            Selection::None => vec!["--no-default-features".to_owned()],
-            Selection::Backend(backend) => {
-                let features = [&[backend], with].concat().join(",");
-                vec![
-                    "--no-default-features".to_owned(),
-                    "--features".to_owned(),
-                    features,
-                ]
-            }
-        }
-    }
-}
-
-/// The selections that differ from one another.
-fn selections(member: &Member) -> Vec<Selection> {
+/// The selections of features that differ from one another: what each is called, and its flags for
+/// cargo. A single map has `with` behind it.
+fn selections<'a>(member: &'a Member, with: &str) -> Vec<(&'a str, Vec<String>)> {
     if member.features.is_empty() {
-        return vec![Selection::Default];
+        return vec![("default", Vec::new())];
     }
-    let mut selections = vec![Selection::All];
-    let default_is_a_backend =
-        matches!(&member.default[..], [only] if member.backends().any(|name| name == only));
-    if !member.default.is_empty() && !default_is_a_backend {
-        selections.push(Selection::Default);
+    let none = "--no-default-features".to_owned();
+    let mut selections = vec![("all", vec!["--all-features".to_owned()])];
+    let is_map = |name: &String| member.backends().any(|map| map == name);
+    if !member.default.is_empty() && !member.default.iter().all(is_map) {
+        selections.push(("default", Vec::new()));
     }
-    selections.push(Selection::None);
-    selections.extend(member.backends().map(Selection::Backend));
+    selections.push(("none", vec![none.clone()]));
+    let flags = |map| {
+        vec![
+            none.clone(),
+            "--features".to_owned(),
+            format!("{map}{with}"),
+        ]
+    };
+    selections.extend(member.backends().map(|map| (map, flags(map))));
     selections
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::LoomTest;
 
     fn member(name: &str, features: &[&str], default: &[&str]) -> Member {
         let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
@@ -215,67 +210,63 @@ mod tests {
         }
     }
 
-    fn lines(steps: &[Step]) -> Vec<String> {
-        steps
-            .iter()
-            .map(|step| format!("{}: {}", step.name, step.repeat()))
-            .collect()
+    #[test]
+    fn the_default_run_has_one_crate_with_one_map() {
+        let count = |run| {
+            let steps = steps(&Workspace::load().unwrap());
+            let alone = steps.iter().filter(|step| step.name.starts_with("alone/"));
+            alone.filter(|step| step.run <= run).count()
+        };
+        assert_eq!([Run::Quick, Run::Default].map(count), [0, 1]);
+        assert!(count(Run::Full) > 30);
     }
 
     #[test]
-    fn every_backend_is_tested_alone_and_the_default_backend_once() {
+    fn every_map_is_checked_alone_and_the_default_map_once() {
         let phase = member(
             "phase-state",
             &["conformance", "dashmap", "papaya"],
             &["dashmap"],
         );
-        let steps = features(&phase);
-        assert_eq!(
-            lines(&steps),
-            [
-                "features/phase-state/all: cargo test --package phase-state --all-features",
-                "features/phase-state/none: cargo test --package phase-state --no-default-features",
-                "features/phase-state/dashmap: \
-                 cargo test --package phase-state --no-default-features --features dashmap,conformance",
-                "features/phase-state/papaya: \
-                 cargo test --package phase-state --no-default-features --features papaya,conformance",
-            ]
-        );
-        assert_eq!(
-            steps.iter().map(|step| step.slow).collect::<Vec<_>>(),
-            [false, true, true, true]
-        );
-    }
-
-    #[test]
-    fn a_crate_without_features_is_built_one_way_and_never_left_out() {
-        let steps = features(&member("worker-id", &[], &[]));
-        assert_eq!(
-            lines(&steps),
-            ["features/worker-id/default: cargo test --package worker-id"]
-        );
-        assert!(!steps[0].slow);
-    }
-
-    #[test]
-    fn only_the_tests_on_a_server_need_one() {
-        let tools = |name| {
-            let steps = features(&member(name, &["tls"], &[]));
-            steps.into_iter().map(|step| step.tool).collect::<Vec<_>>()
+        let [all, none, dashmap, papaya] = &check(&phase)[..] else {
+            panic!("four")
         };
-        assert_eq!(tools("affinity-redis"), [Some(Tool::RedisServer); 2]);
-        assert_eq!(tools("affinity"), [None; 2]);
+        assert_eq!(dashmap.name, "check/phase-state/dashmap");
+        for (step, flags) in [
+            (all, "--all-features"),
+            (none, "--no-default-features"),
+            (papaya, "--no-default-features --features papaya"),
+        ] {
+            let line =
+                format!("cargo clippy --no-deps --package phase-state {flags} -- -D warnings");
+            assert_eq!(step.repeat(), line);
+        }
+        let tests = alone(&phase);
+        assert_eq!(
+            (tests.len(), &*tests[2].repeat()),
+            (
+                3,
+                "cargo test --package phase-state --no-default-features \
+                 --features papaya,conformance"
+            )
+        );
     }
 
     #[test]
-    fn defaults_that_are_no_single_backend_are_a_selection_of_their_own() {
+    fn defaults_that_are_no_map_are_a_selection_of_their_own() {
+        let labels = |features: &[&str], default: &[&str]| {
+            let member = member("call-home", features, default);
+            let labels = selections(&member, "")
+                .into_iter()
+                .map(|(label, _)| label.to_owned());
+            labels.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(labels(&["tls", "quic"], &["tls"]), "all default none");
+        assert_eq!(labels(&["serde"], &[]), "all none");
         assert_eq!(
-            selections(&member("call-home", &["tls", "quic"], &["tls"])),
-            [Selection::All, Selection::Default, Selection::None]
-        );
-        assert_eq!(
-            selections(&member("worker-id", &["serde"], &[])),
-            [Selection::All, Selection::None]
+            labels(&[], &[]),
+            "default",
+            "a crate without features is never left out"
         );
     }
 
@@ -287,45 +278,38 @@ mod tests {
         };
         let line = package(&[member("affinity", &[], &[]), benches]).repeat();
         assert!(
-            line.starts_with("cargo package --workspace --exclude benches --no-verify"),
+            line.starts_with("cargo package --workspace --exclude benches --no-"),
             "{line}"
         );
     }
 
     #[test]
-    fn each_loom_target_has_exactly_the_features_it_requires() {
-        let mut map = member("state-map", &["scc"], &[]);
-        map.loom_tests = vec![
-            LoomTest {
-                name: "loom".to_owned(),
-                features: Vec::new(),
-            },
-            LoomTest {
-                name: "loom_scc".to_owned(),
-                features: vec!["scc".to_owned(), "conformance".to_owned()],
-            },
-        ];
-        let steps = loom(&map, "target/loom");
-        let lines = lines(&steps);
+    fn models_share_a_build_with_their_namesakes_only() {
+        let with = |name: &str, tests: &[(&str, &str)]| {
+            let test = |&(name, feature): &(&str, &str)| LoomTest {
+                name: name.to_owned(),
+                features: vec![feature.to_owned()],
+            };
+            Member {
+                loom_tests: tests.iter().map(test).collect(),
+                ..member(name, &[], &[])
+            }
+        };
+        let map = with("map", &[("loom", "model"), ("loom_scc", "scc")]);
+        let [both, scc] = &loom(&[with("affinity", &[("loom", "a")]), map], "target/loom")[..]
+        else {
+            panic!("two builds");
+        };
+        let (both, scc) = (both.repeat(), scc.repeat());
         assert!(
-            lines[0].ends_with("--package state-map --test loom --no-default-features"),
-            "{lines:?}"
+            both.starts_with("RUSTFLAGS='--cfg inflight_loom' LOOM_MAX_PREEMPTIONS="),
+            "{both}"
         );
+        let end = "--package affinity --package map --features affinity/a,map/model";
         assert!(
-            lines[1].ends_with("--test loom_scc --no-default-features --features scc,conformance"),
-            "{lines:?}"
+            both.ends_with(&format!("--test loom --no-default-features {end}")),
+            "{both}"
         );
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.contains("--cfg inflight_loom")),
-            "{lines:?}"
-        );
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.contains(" --target-dir target/loom ")),
-            "{lines:?}"
-        );
+        assert!(scc.ends_with("--package map --features map/scc"), "{scc}");
     }
 }

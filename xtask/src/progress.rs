@@ -1,4 +1,5 @@
-//! What a run shows while it goes: a bar on a terminal, and one line for each finished step everywhere.
+//! What a run shows while it goes: a bar on a terminal, and a line for each finished step
+//! everywhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -16,10 +17,8 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(steps: usize) -> Progress {
         let bar = if io::stdout().is_terminal() && io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template(
-                "{spinner} {pos}/{len} {prefix} {elapsed} {wide_msg:.dim}",
-            )
-            .expect("the template is a constant");
+            let template = "{spinner} {pos}/{len} {prefix} {elapsed} {wide_msg:.dim}";
+            let style = ProgressStyle::with_template(template).expect("it is a constant");
             let bar = ProgressBar::new(steps as u64).with_style(style);
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
@@ -46,21 +45,22 @@ impl Progress {
         self.bar.set_message(line.to_owned());
     }
 
-    pub(crate) fn passed(&self) {
-        self.finished("ok  ");
+    /// Says that the step has passed, and how long it took.
+    pub(crate) fn passed(&self) -> Duration {
+        self.finished("ok  ")
     }
 
-    pub(crate) fn failed(&self, output: &[u8], repeat: &str) {
+    pub(crate) fn failed(&self, output: &[u8], repeat: &str) -> Duration {
         self.bar.suspend(|| {
             let mut stdout = io::stdout().lock();
             // Where stdout is gone, nobody is left to be told.
-            let _ = stdout.write_all(output);
-            if !output.ends_with(b"\n") {
-                let _ = stdout.write_all(b"\n");
-            }
+            let _ = stdout
+                .write_all(output)
+                .and_then(|()| stdout.write_all(b"\n"));
         });
-        self.finished("FAIL");
+        let took = self.finished("FAIL");
         self.say(&format!("     repeat: {repeat}"));
+        took
     }
 
     /// A line of its own, above the bar.
@@ -72,12 +72,14 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn finished(&self, verdict: &str) {
+    fn finished(&self, verdict: &str) -> Duration {
+        let took = self.started.elapsed();
         self.bar.inc(1);
         self.say(&format!(
             "{verdict} {}  {:.1} s",
             self.step,
-            self.started.elapsed().as_secs_f64()
+            took.as_secs_f64()
         ));
+        took
     }
 }

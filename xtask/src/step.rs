@@ -1,20 +1,33 @@
-//! One step: a cargo command with a name, which can be run, and told so that a person can repeat it.
+//! One step: a cargo command with a name, which can be run, and told so that a person can repeat
+//! it.
 
 use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result};
 
+use crate::leash::Leash;
 use crate::tools::Tool;
+
+const CANNOT_START: &str = "cannot start cargo";
+
+/// How much is run; each run has all of the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Run {
+    Quick,
+    Default,
+    Full,
+}
 
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) name: String,
     pub(crate) tool: Option<Tool>,
-    /// Left out by `--quick`.
-    pub(crate) slow: bool,
+    /// The smallest run that has the step.
+    pub(crate) run: Run,
     args: Vec<String>,
     env: Vec<(&'static str, String)>,
     must_run_tests: bool,
@@ -34,7 +47,7 @@ impl Step {
         Step {
             name: name.into(),
             tool: None,
-            slow: false,
+            run: Run::Default,
             args: args.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             must_run_tests: false,
@@ -46,13 +59,13 @@ impl Step {
         self
     }
 
-    pub(crate) fn slow(mut self, slow: bool) -> Step {
-        self.slow = slow;
+    pub(crate) fn run_in(mut self, run: Run) -> Step {
+        self.run = run;
         self
     }
 
-    /// The step fails if it passes without having run a test: a cfg or feature that does not reach its target
-    /// leaves an empty test binary, which is always green.
+    /// The step fails if it passes without having run a test: a cfg or feature that does not reach
+    /// its target leaves an empty test binary, which is always green.
     pub(crate) fn must_run_tests(mut self) -> Step {
         self.must_run_tests = true;
         self
@@ -82,7 +95,7 @@ impl Step {
         self
     }
 
-    pub(crate) fn command(&self, root: &Path) -> Command {
+    fn command(&self, root: &Path) -> Command {
         let mut command = Command::new("cargo");
         command
             .args(&self.args)
@@ -104,14 +117,29 @@ impl Step {
             .join(" ")
     }
 
-    /// Runs the step with both its outputs in one pipe, so that they are kept in the order they came.
+    /// Runs the step with its output as it comes, and says whether it passed.
+    pub(crate) fn show(&self, root: &Path) -> Result<bool> {
+        let leash = Leash::new()?;
+        let mut child = leash.spawn(&mut self.command(root)).context(CANNOT_START)?;
+        Ok(child.wait()?.success())
+    }
+
+    /// Runs the step with both its outputs in one pipe, so that they are kept in the order they
+    /// came.
     pub(crate) fn run(&self, root: &Path, mut on_line: impl FnMut(&str)) -> Result<Outcome> {
         let (reader, writer) = io::pipe()?;
         let mut command = self.command(root);
         command.stdout(writer.try_clone()?).stderr(writer);
-        let mut child = command.spawn().context("cannot start cargo")?;
+        let leash = Leash::new()?;
+        let mut child = leash.spawn(&mut command).context(CANNOT_START)?;
         // It holds the writing ends: until they are gone the pipe has no end.
         drop(command);
+        // What the step leaves running holds them, too, and ends with the step.
+        let ended = thread::spawn(move || {
+            let status = child.wait();
+            drop(leash);
+            status
+        });
 
         let mut reader = BufReader::new(reader);
         let mut output = Vec::new();
@@ -123,7 +151,8 @@ impl Step {
             on_line(String::from_utf8_lossy(&output[start..]).trim());
         }
 
-        let mut passed = child.wait()?.success();
+        let status = ended.join().expect("waiting does not panic")?;
+        let mut passed = status.success();
         if passed && self.must_run_tests && tests_passed(&String::from_utf8_lossy(&output)) == 0 {
             output.extend_from_slice(
                 b"no test has run: does the cfg, do the features reach the test target?\n",
@@ -159,16 +188,12 @@ mod tests {
 
     #[test]
     fn the_repeat_line_can_be_pasted_into_a_shell() {
-        let mut step = Step::cargo(
-            "x",
-            ["test", "--features", "papaya,conformance", "--", "it's one"],
-        );
-        step.env
-            .push(("RUSTFLAGS", "--cfg inflight_loom".to_owned()));
-        assert_eq!(
-            step.repeat(),
-            r"RUSTFLAGS='--cfg inflight_loom' cargo test --features papaya,conformance -- 'it'\''s one'"
-        );
+        let step = Step::cargo("x", ["test", "--features", "papaya,scc", "--", "it's one"]);
+        let mut step = step.test_args(&["a b".to_owned()]);
+        step.env.push(("RUSTFLAGS", "--cfg a".to_owned()));
+        let line =
+            r"RUSTFLAGS='--cfg a' cargo test --features papaya,scc -- 'it'\''s one' -- 'a b'";
+        assert_eq!(step.repeat(), line);
     }
 
     #[test]
@@ -185,24 +210,14 @@ mod tests {
 
     #[test]
     fn a_run_without_tests_fails_where_tests_are_the_point() {
+        let passes = |step: Step| step.run(Path::new("."), |_| ()).unwrap().passed;
         let version = || Step::cargo("x", ["--version"]);
-        assert!(version().run(Path::new("."), |_| ()).unwrap().passed);
-        assert!(
-            !version()
-                .must_run_tests()
-                .run(Path::new("."), |_| ())
-                .unwrap()
-                .passed
-        );
-    }
-
-    #[test]
-    fn passed_tests_are_added_up() {
+        assert!(passes(version()));
+        assert!(!passes(version().must_run_tests()));
         let result = |n| format!("test result: ok. {n} passed; 0 failed; 0 ignored\n");
         assert_eq!(
             tests_passed(&(result(3) + "\n" + &result(0) + &result(2))),
             5
         );
-        assert_eq!(tests_passed(&result(0)), 0);
     }
 }

@@ -1,4 +1,5 @@
-//! What steps need beyond cargo itself: found, or installed and said so, or named with the command that installs it.
+//! What steps need beyond cargo itself: found, or installed and said so, or named with the command
+//! that installs it.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,14 +12,6 @@ pub(crate) enum Tool {
     RedisServer,
     /// What counts instructions.
     Valgrind,
-}
-
-impl Tool {
-    /// Whether a step can do nothing without it. What misses a server, or valgrind, says itself that it was not run, and fails
-    /// where `CI=true` is set.
-    pub(crate) fn is_indispensable(self) -> bool {
-        matches!(self, Tool::Clippy | Tool::Rustfmt)
-    }
 }
 
 /// Remembers what has been looked for, so that a hundred steps ask once.
@@ -40,78 +33,59 @@ impl Toolbox {
 }
 
 fn find_or_install(tool: Tool, say: impl FnOnce(&str)) -> Result<(), String> {
-    let probes = tool.probes();
-    let is_there = || probes.iter().any(|probe| succeeds(probe));
+    let is_there = || tool.probes().iter().any(|probe| succeeds(probe));
     if is_there() {
         return Ok(());
     }
-    let commands = tool.install();
-    let lines: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
-    let install_line = lines.join(" && ");
-    say(&format!(
-        "{tool:?} is missing, installing it: {install_line}"
-    ));
-    if commands.iter().all(|command| succeeds(command)) && is_there() {
+    let install = tool.install();
+    say(&format!("{tool:?} is missing, installing it: {install}"));
+    if succeeds(&install) && is_there() {
         return Ok(());
     }
     Err(format!(
-        "{tool:?} is missing and could not be installed; run: {install_line}"
+        "{tool:?} is missing and could not be installed; run: {install}"
     ))
 }
 
 impl Tool {
+    /// Whether a step can do nothing without it. What misses a server, or valgrind, says itself
+    /// that it was not run, and fails where `CI=true` is set.
+    pub(crate) fn is_indispensable(self) -> bool {
+        matches!(self, Tool::Clippy | Tool::Rustfmt)
+    }
+
     /// It is there if one of these succeeds.
-    fn probes(self) -> &'static [&'static [&'static str]] {
+    fn probes(self) -> &'static [&'static str] {
         match self {
-            Tool::Clippy => &[&["cargo", "clippy", "--version"]],
-            Tool::Rustfmt => &[&["cargo", "fmt", "--version"]],
-            Tool::RedisServer => &[
-                &["redis-server", "--version"],
-                &["valkey-server", "--version"],
-            ],
-            Tool::Valgrind => &[&["valgrind", "--version"]],
+            Tool::Clippy => &["cargo clippy --version"],
+            Tool::Rustfmt => &["cargo fmt --version"],
+            Tool::RedisServer => &["redis-server --version", "valkey-server --version"],
+            Tool::Valgrind => &["valgrind --version"],
         }
     }
 
-    /// One after the other.
-    fn install(self) -> &'static [&'static [&'static str]] {
+    fn install(self) -> String {
+        // What a package only recommends is not needed: valgrind's debugger counts nothing. And the
+        // tests start their own servers: at this run level a package starts none.
+        let sudo = if succeeds("test $(id -u) = 0") {
+            ""
+        } else {
+            "sudo -n "
+        };
+        let apt = format!(
+            "{sudo}apt-get update && {sudo}env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+             apt-get install --yes --no-install-recommends"
+        );
         match self {
-            Tool::Clippy => &[&["rustup", "component", "add", "clippy"]],
-            Tool::Rustfmt => &[&["rustup", "component", "add", "rustfmt"]],
-            // The tests start their own: at this run level the package starts none.
-            Tool::RedisServer => &[
-                &["apt-get", "update"],
-                &[
-                    "env",
-                    "DEBIAN_FRONTEND=noninteractive",
-                    "RUNLEVEL=1",
-                    "apt-get",
-                    "install",
-                    "--yes",
-                    "--no-install-recommends",
-                    "redis-server",
-                ],
-            ],
-            // Its debugger, which it only recommends, counts nothing.
-            Tool::Valgrind => &[
-                &["apt-get", "update"],
-                &[
-                    "env",
-                    "DEBIAN_FRONTEND=noninteractive",
-                    "apt-get",
-                    "install",
-                    "--yes",
-                    "--no-install-recommends",
-                    "valgrind",
-                ],
-            ],
+            Tool::Clippy => "rustup component add clippy".to_owned(),
+            Tool::Rustfmt => "rustup component add rustfmt".to_owned(),
+            Tool::RedisServer => format!("{apt} redis-server"),
+            Tool::Valgrind => format!("{apt} valgrind"),
         }
     }
 }
 
-fn succeeds(command: &[&str]) -> bool {
-    Command::new(command[0])
-        .args(&command[1..])
-        .output()
-        .is_ok_and(|output| output.status.success())
+fn succeeds(line: &str) -> bool {
+    let output = Command::new("sh").args(["-c", line]).output();
+    output.is_ok_and(|output| output.status.success())
 }

@@ -1,5 +1,5 @@
-//! What the tasks know of the workspace. All of it is read from the manifests, so that a new crate, feature or
-//! loom model needs no change here.
+//! What the tasks know of the workspace. All of it is read from the manifests, so that a new crate,
+//! feature or loom model needs no change here.
 
 use std::path::PathBuf;
 
@@ -88,18 +88,8 @@ impl Member {
     }
 
     pub(crate) fn backends(&self) -> impl Iterator<Item = &'static str> {
-        BACKENDS
-            .into_iter()
-            .filter(|backend| self.has_feature(backend))
-    }
-
-    pub(crate) fn has_feature(&self, feature: &str) -> bool {
-        self.features.iter().any(|name| name == feature)
-    }
-
-    /// xtask's own tests are a step of their own, `tidy`.
-    pub(crate) fn is_xtask(&self) -> bool {
-        self.name == env!("CARGO_PKG_NAME")
+        let has = |backend: &&str| self.features.iter().any(|name| name == backend);
+        BACKENDS.into_iter().filter(has)
     }
 }
 

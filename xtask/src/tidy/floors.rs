@@ -6,7 +6,9 @@ use super::{Finding, hold};
 use crate::workspace;
 
 /// Where each member of the workspace stands. A new crate gets its place here.
-const HOUSE: [(Floor, &[&str]); 4] = [
+const HOUSE: [(Floor, &[&str]); 5] = [
+    // It takes no side: who measured, and what, is told to it in numbers.
+    (Floor::Ground, &["verdict"]),
     (Floor::First, &["state-map", "worker-id", "published"]),
     (
         Floor::Second,
@@ -21,7 +23,7 @@ const HOUSE: [(Floor, &[&str]); 4] = [
     (Floor::Third, &["call-home", "affinity-redis"]),
     (
         Floor::Workshop,
-        &["xtask", "benches", "verdict", "alloc-count", "linearize"],
+        &["xtask", "benches", "alloc-count", "linearize"],
     ),
 ];
 
@@ -31,267 +33,147 @@ const FOR_TESTS: [&str; 2] = ["alloc-count", "linearize"];
 const MAPS: [&str; 4] = ["dashmap", "papaya", "scc", "parking_lot"];
 const MAY_NAME_MAPS: [&str; 2] = ["state-map", "benches"];
 
-/// Runtimes and doors to the world: only the third floor does I/O, or needs a runtime to be there.
-pub(super) const RUNTIMES_AND_IO: [&str; 16] = [
-    "async-io",
-    "async-std",
-    "compio",
-    "fred",
-    "h2",
-    "hyper",
-    "mio",
-    "monoio",
-    "quinn",
-    "redis",
-    "reqwest",
-    "smol",
-    "socket2",
-    "tokio",
-    "tonic",
-    "ureq",
-];
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Floor {
+    Ground,
     First,
     Second,
     Third,
     Workshop,
 }
 
-#[derive(Debug)]
-struct Crate {
-    name: String,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug)]
-struct Dependency {
-    name: String,
-    for_tests: bool,
-    optional: bool,
-}
-
-fn homeless(crates: &[Crate]) -> Vec<Finding> {
-    let without_floor = crates.iter().filter(|each| floor(&each.name).is_none());
-    without_floor
-        .map(|each| each.finding("say on which floor it stands"))
-        .collect()
-}
-
-fn upward(crates: &[Crate]) -> Vec<Finding> {
-    findings(crates, |from, dependency| {
-        let (Some(own), Some(other)) = (floor(&from.name), floor(&dependency.name)) else {
-            return None;
-        };
-        // A crate may name itself, to turn a feature on for its tests.
-        let allowed = from.name == dependency.name
-            || own == Floor::Workshop
-            || other < own
-            || dependency.for_tests && FOR_TESTS.contains(&&*dependency.name);
-        (!allowed).then(|| {
-            format!(
-                "on the floor {own:?}, depends on {} on the floor {other:?}",
-                dependency.name
-            )
-        })
-    })
-}
-
-fn maps_elsewhere(crates: &[Crate]) -> Vec<Finding> {
-    findings(crates, |from, dependency| {
-        let breaks = MAPS.contains(&&*dependency.name) && !MAY_NAME_MAPS.contains(&&*from.name);
-        breaks.then(|| format!("depends on {}", dependency.name))
-    })
-}
-
-fn partial_verdict(crates: &[Crate]) -> Vec<Finding> {
-    findings(crates, |from, dependency| {
-        let knows = floor(&dependency.name).is_some() || MAPS.contains(&&*dependency.name);
-        (from.name == "verdict" && knows).then(|| format!("knows {}", dependency.name))
-    })
-}
-
-fn world_below(crates: &[Crate]) -> Vec<Finding> {
-    findings(crates, |from, dependency| {
-        let below = floor(&from.name) < Some(Floor::Third);
-        let breaks = below && !dependency.for_tests && !dependency.optional;
-        (breaks && RUNTIMES_AND_IO.contains(&&*dependency.name))
-            .then(|| format!("needs {}", dependency.name))
-    })
-}
-
 pub(super) fn floor(name: &str) -> Option<Floor> {
-    HOUSE
-        .iter()
-        .find(|(_, crates)| crates.contains(&name))
-        .map(|(floor, _)| *floor)
+    let (floor, _) = HOUSE.iter().find(|(_, crates)| crates.contains(&name))?;
+    Some(*floor)
 }
 
-fn findings(
-    crates: &[Crate],
-    rule: impl Fn(&Crate, &Dependency) -> Option<String>,
-) -> Vec<Finding> {
-    let pairs = crates.iter().flat_map(|from| {
-        from.dependencies
-            .iter()
-            .map(move |dependency| (from, dependency))
+/// That `from` names `to` in its manifest.
+#[derive(Debug)]
+struct Arrow {
+    from: String,
+    to: String,
+    for_tests: bool,
+}
+
+fn arrows() -> Vec<Arrow> {
+    let metadata = workspace::metadata().expect("the manifests can be read");
+    let packages = metadata.workspace_packages().into_iter();
+    let arrows = packages.flat_map(|package| {
+        package.dependencies.iter().map(|dependency| Arrow {
+            from: package.name.to_string(),
+            to: dependency.name.clone(),
+            for_tests: dependency.kind == DependencyKind::Development,
+        })
     });
-    pairs
-        .filter_map(|(from, dependency)| Some(from.finding(rule(from, dependency)?)))
+    arrows.collect()
+}
+
+fn homeless<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Finding> {
+    let homeless = names.into_iter().filter(|name| floor(name).is_none());
+    homeless
+        .map(|name| finding(name, "stands on no floor".to_owned()))
         .collect()
 }
 
-impl Crate {
-    fn finding(&self, what: impl Into<String>) -> Finding {
-        Finding {
-            path: self.name.clone(),
-            line: 0,
-            what: what.into(),
+fn wrong(arrows: &[Arrow]) -> Vec<Finding> {
+    let what = |arrow: &Arrow| {
+        let Arrow {
+            from,
+            to,
+            for_tests,
+        } = arrow;
+        if MAPS.contains(&&**to) && !MAY_NAME_MAPS.contains(&&**from) {
+            return Some(finding(from, format!("names the map {to}")));
         }
-    }
+        let (own, other) = (floor(from)?, floor(to)?);
+        // A crate may name itself, to turn a feature on for its tests.
+        let allowed = from == to
+            || own == Floor::Workshop
+            || other < own && other != Floor::Ground
+            || *for_tests && FOR_TESTS.contains(&&**to);
+        let up = || {
+            finding(
+                from,
+                format!("on the floor {own:?}, names {to} on {other:?}"),
+            )
+        };
+        (!allowed).then(up)
+    };
+    arrows.iter().filter_map(what).collect()
 }
 
-fn crates() -> Vec<Crate> {
-    let metadata = workspace::metadata().expect("the manifests can be read");
-    let dependency = |from: &cargo_metadata::Dependency| Dependency {
-        name: from.name.clone(),
-        for_tests: from.kind == DependencyKind::Development,
-        optional: from.optional,
-    };
-    let members = metadata
-        .workspace_packages()
-        .into_iter()
-        .map(|package| Crate {
-            name: package.name.to_string(),
-            dependencies: package.dependencies.iter().map(dependency).collect(),
-        });
-    members.collect()
+fn finding(path: &str, what: String) -> Finding {
+    Finding {
+        path: path.to_owned(),
+        line: 0,
+        what,
+    }
 }
 
 #[test]
 fn every_crate_has_its_floor() {
+    let metadata = workspace::metadata().expect("the manifests can be read");
+    let packages = metadata.workspace_packages();
     hold(
         "every crate stands on a floor of the house",
         "add it to `HOUSE` in xtask/src/tidy/floors.rs",
-        &homeless(&crates()),
+        &homeless(packages.iter().map(|package| package.name.as_str())),
     );
 }
 
 #[test]
-fn every_arrow_points_down() {
-    let way_out = "move what both need a floor down, or what needs both a floor up";
+fn every_arrow_points_down_and_only_the_seam_names_a_map() {
     hold(
-        "a crate depends on lower floors only; its tests also on the crates for tests",
-        way_out,
-        &upward(&crates()),
+        &format!(
+            "a crate names lower floors, tests also {FOR_TESTS:?}; only {MAY_NAME_MAPS:?} {MAPS:?}"
+        ),
+        "move what both need a floor down, or what needs both up; take a map through `state-map`",
+        &wrong(&arrows()),
     );
 }
 
 #[test]
-fn only_the_seam_names_a_map() {
-    let way_out = "take the map through `state-map`; for a lock, std's will do";
-    hold(
-        &format!("only {MAY_NAME_MAPS:?} depend on {MAPS:?}"),
-        way_out,
-        &maps_elsewhere(&crates()),
+fn a_crate_that_nobody_placed_is_found() {
+    assert_eq!(
+        homeless(["attic", "affinity"]),
+        [finding("attic", "stands on no floor".into())]
     );
 }
 
 #[test]
-fn the_verdict_knows_no_party() {
-    let way_out = "hand it numbers; who measured them stays in `benches`";
-    hold(
-        "`verdict` depends on no crate of ours and on no map",
-        way_out,
-        &partial_verdict(&crates()),
-    );
-}
-
-#[test]
-fn the_lower_floors_need_no_runtime() {
-    let way_out = "make it optional and off by default, or move what needs it to the third floor";
-    hold(
-        "floors one and two do no I/O and need no runtime",
-        way_out,
-        &world_below(&crates()),
-    );
-}
-
-#[cfg(test)]
-mod teeth {
-    use super::*;
-
-    /// `dev:` marks what only tests depend on, `opt:` what is optional.
-    fn planted(name: &str, dependencies: &[&str]) -> Vec<Crate> {
-        let dependency = |text: &&str| Dependency {
-            name: text.rsplit(':').next().unwrap_or_default().to_owned(),
-            for_tests: text.starts_with("dev:"),
-            optional: text.starts_with("opt:"),
+fn an_arrow_up_or_sideways_or_to_a_map_is_found() {
+    let is_wrong = |from: &str, to: &str| {
+        let (for_tests, name) = (to.starts_with("dev:"), to.trim_start_matches("dev:"));
+        let arrow = Arrow {
+            from: from.to_owned(),
+            to: name.to_owned(),
+            for_tests,
         };
-        vec![Crate {
-            name: name.to_owned(),
-            dependencies: dependencies.iter().map(dependency).collect(),
-        }]
+        !wrong(&[arrow]).is_empty()
+    };
+    for (from, to) in [
+        ("state-map", "affinity"),
+        ("affinity", "lora-tracker"),
+        ("affinity", "dev:lora-tracker"),
+        ("affinity", "call-home"),
+        ("affinity", "linearize"),
+        ("affinity", "dev:verdict"),
+        ("affinity", "dashmap"),
+        ("affinity", "dev:scc"),
+        ("verdict", "dev:state-map"),
+        ("verdict", "papaya"),
+    ] {
+        assert!(is_wrong(from, to), "{from} names {to}");
     }
-
-    fn whats(findings: &[Finding]) -> Vec<&str> {
-        findings
-            .iter()
-            .map(|finding| finding.what.as_str())
-            .collect()
-    }
-
-    #[test]
-    fn a_crate_that_nobody_placed() {
-        assert_eq!(
-            whats(&homeless(&planted("attic", &[]))),
-            ["say on which floor it stands"]
-        );
-        assert!(homeless(&planted("affinity", &[])).is_empty());
-    }
-
-    #[test]
-    fn an_arrow_up_or_sideways() {
-        let up = |name, dependency| upward(&planted(name, &[dependency])).len();
-        assert_eq!(up("state-map", "affinity"), 1);
-        assert_eq!(up("affinity", "lora-tracker"), 1);
-        assert_eq!(up("affinity", "dev:lora-tracker"), 1);
-        assert_eq!(up("affinity", "opt:call-home"), 1);
-        assert_eq!(up("affinity", "linearize"), 1);
-        assert_eq!(up("affinity", "dev:verdict"), 1);
-
-        assert_eq!(up("affinity", "state-map"), 0);
-        assert_eq!(up("affinity", "dev:linearize"), 0);
-        assert_eq!(up("affinity", "dev:affinity"), 0);
-        assert_eq!(up("benches", "verdict"), 0);
-        assert_eq!(up("affinity", "serde"), 0);
-    }
-
-    #[test]
-    fn a_map_behind_the_seam() {
-        let found = |name, dependency| maps_elsewhere(&planted(name, &[dependency])).len();
-        assert_eq!(found("affinity", "dashmap"), 1);
-        assert_eq!(found("affinity", "dev:scc"), 1);
-        assert_eq!(found("state-map", "opt:dashmap"), 0);
-        assert_eq!(found("benches", "papaya"), 0);
-    }
-
-    #[test]
-    fn a_verdict_that_takes_sides() {
-        let planted = planted("verdict", &["papaya", "dev:state-map", "serde"]);
-        assert_eq!(
-            whats(&partial_verdict(&planted)),
-            ["knows papaya", "knows state-map"]
-        );
-    }
-
-    #[test]
-    fn a_runtime_on_a_lower_floor() {
-        let found = |name, dependency| world_below(&planted(name, &[dependency])).len();
-        assert_eq!(found("stream-registry", "tokio"), 1);
-        assert_eq!(found("stream-registry", "opt:tokio"), 0);
-        assert_eq!(found("stream-registry", "dev:tokio"), 0);
-        assert_eq!(found("call-home", "tokio"), 0);
+    for (from, to) in [
+        ("affinity", "state-map"),
+        ("affinity", "dev:linearize"),
+        ("affinity", "dev:affinity"),
+        ("affinity", "serde"),
+        ("benches", "papaya"),
+        ("benches", "verdict"),
+        ("state-map", "dashmap"),
+    ] {
+        assert!(!is_wrong(from, to), "{from} names {to}");
     }
 }
