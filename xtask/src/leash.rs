@@ -86,7 +86,10 @@ mod tests {
     #[test]
     fn nothing_outlives_a_holder_whatever_ends_it() {
         for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
-            let mut holder = Command::new(env::current_exe().unwrap())
+            // Who runs this in the background may have a signal ignored, which children inherit.
+            let mut holder = Command::new("env")
+                .arg("--default-signal=INT")
+                .arg(env::current_exe().unwrap())
                 .args(["leash::tests::holder", "--exact", "--nocapture"])
                 .env(ROLE, "")
                 .stdout(Stdio::piped())

@@ -1,17 +1,16 @@
 //! The naive model: maps of maps, changed one event after the other, and compared as a whole.
 //!
-
 //! Shares with the tracker what the rules are, and nothing of how they are followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lora_tracker::{LoraEvent, LoraInfo, Slots};
-use worker_id::WorkerWithDpRank;
+use worker_id::{Incarnation, WorkerWithDpRank};
 
 /// A worker as the model has it. The incarnation beside it, since the key compares without.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NaiveWorker {
-    pub(crate) incarnation: Option<u64>,
+    pub(crate) incarnation: Option<Incarnation>,
     pub(crate) reported: Option<u32>,
     pub(crate) adapters: BTreeSet<String>,
 }
@@ -22,7 +21,8 @@ pub(crate) type Fleet = BTreeMap<WorkerWithDpRank, NaiveWorker>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Naive {
     pub(crate) fleet: Fleet,
-    pub(crate) departed: BTreeMap<(u64, u32, u64), u64>,
+    /// When each life departed, by its text.
+    pub(crate) departed: BTreeMap<String, u64>,
     pub(crate) generation: u64,
     pub(crate) default_capacity: Option<u32>,
     /// In seconds.
@@ -99,7 +99,7 @@ impl Naive {
                 if self.is_meant(worker) {
                     self.end(*worker);
                 } else {
-                    self.depart(*worker, number_of(worker));
+                    self.depart(*worker, worker.incarnation());
                 }
             }
             other => panic!("an event the model does not know: {other:?}"),
@@ -110,21 +110,19 @@ impl Naive {
     fn is_meant(&self, worker: &WorkerWithDpRank) -> bool {
         let there = self.fleet.get(worker);
         there.is_some_and(|there| {
-            number_of(worker).is_none() || number_of(worker) == there.incarnation
+            worker.incarnation().is_none() || worker.incarnation() == there.incarnation
         })
     }
 
     fn enter(&mut self, worker: WorkerWithDpRank) -> Option<&mut NaiveWorker> {
         if !self.is_meant(&worker) {
-            let life = number_of(worker);
-            let life = life.map(|life| (worker.worker_id, worker.dp_rank, life));
-            let since = life.and_then(|life| self.departed.get(&life));
+            let since = self.departed.get(&worker.to_string());
             if since.is_some_and(|since| self.now - since < 60) {
                 return None;
             }
             self.end(worker);
             let fresh = NaiveWorker {
-                incarnation: number_of(worker),
+                incarnation: worker.incarnation(),
                 reported: None,
                 adapters: BTreeSet::new(),
             };
@@ -139,10 +137,9 @@ impl Naive {
         }
     }
 
-    fn depart(&mut self, worker: WorkerWithDpRank, life: Option<u64>) {
-        if let Some(life) = life {
-            self.departed
-                .insert((worker.worker_id, worker.dp_rank, life), self.now);
+    fn depart(&mut self, worker: WorkerWithDpRank, life: Option<Incarnation>) {
+        if life.is_some() {
+            self.departed.insert(shown(worker, life), self.now);
         }
     }
 
@@ -181,21 +178,9 @@ impl Naive {
     }
 }
 
-fn shown(worker: WorkerWithDpRank, incarnation: Option<u64>) -> String {
+fn shown(worker: WorkerWithDpRank, incarnation: Option<Incarnation>) -> String {
     let bare = WorkerWithDpRank::new(worker.worker_id, worker.dp_rank);
     incarnation
-        .map_or(bare, |incarnation| bare.with_incarnation(incarnation))
+        .map_or(bare, |incarnation| bare.in_incarnation(incarnation))
         .to_string()
-}
-
-/// The number of a worker's incarnation: none of these tests orders them.
-fn number_of(worker: impl std::borrow::Borrow<WorkerWithDpRank>) -> Option<u64> {
-    worker
-        .borrow()
-        .incarnation()
-        .map(|incarnation| match incarnation {
-            worker_id::Incarnation::Ordered(number) | worker_id::Incarnation::Opaque(number) => {
-                number
-            }
-        })
 }
