@@ -72,6 +72,8 @@ pub(crate) struct Home<M> {
     closing: CancellationToken,
     /// Nobody is accepted any more.
     pub(crate) deaf: CancellationToken,
+    /// The listener is closed, and its address free.
+    unbound: CancellationToken,
     stopped: CancellationToken,
 }
 
@@ -131,6 +133,7 @@ impl<M: StreamMap<FrontendEnd> + 'static> CallHomeServer<M> {
             connections: TaskTracker::new(),
             closing: CancellationToken::new(),
             deaf: stopped.child_token(),
+            unbound: CancellationToken::new(),
             stopped: stopped.clone(),
         });
         // Made here, since a task that is dropped before it was ever polled has run nothing.
@@ -236,6 +239,8 @@ impl<M: StreamMap<FrontendEnd> + 'static> CallHomeServer<M> {
         home.deaf.cancel();
         let cut = home.streams.cancel_all();
         home.connections.wait().await;
+        // The accepting task hears that it is deaf on a turn of its own, and closes the listener then.
+        home.unbound.cancelled().await;
         home.stopped.cancel();
         cut
     }
@@ -257,6 +262,8 @@ impl<M: StreamMap<FrontendEnd> + 'static> Drop for CancelAll<M> {
     fn drop(&mut self) {
         self.0.closing.cancel();
         self.0.streams.cancel_all();
+        // The task is gone, perhaps before its first turn: nobody else would say it to a shutdown.
+        self.0.unbound.cancel();
     }
 }
 
@@ -264,6 +271,7 @@ impl<M: StreamMap<FrontendEnd> + 'static> Home<M> {
     async fn run(all: CancelAll<M>, listener: TcpListener) {
         all.0.accept(&listener).await;
         drop(listener);
+        all.0.unbound.cancel();
         all.0.stopped.cancelled().await;
     }
 

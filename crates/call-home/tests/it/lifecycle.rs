@@ -8,6 +8,7 @@ use call_home::{
     CallError, CallHomeOptions, Cut, FrontendEnd, Limits, SendError, Signal, StreamError,
     StreamKind, StreamMap, wire::Refusal,
 };
+use tokio::net::TcpSocket;
 
 crate::backends::on_every_backend! {
     a_response_comes_in_order_and_ends_cleanly,
@@ -227,6 +228,10 @@ async fn a_shutdown_lets_registered_streams_be_called_for<M: Map>() {
     });
     assert_eq!(cut, 0);
     assert_eq!(server.stats(), call_home::CallHomeStats::default());
+    // Bound, and not listened on: while it is ours, no other test is given the port.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.set_reuseaddr(true).unwrap();
+    bound.bind(server.address()).expect("the address is free");
     let refused = client().response(&info).await.unwrap_err();
     assert!(matches!(refused, CallError::Connect { .. }), "{refused}");
     assert_eq!(server.shutdown(Duration::ZERO).await, 0, "and again");
