@@ -13,7 +13,7 @@ mod manifests;
 mod seams;
 mod sizes;
 
-use std::fmt::{self, Write};
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,15 +23,6 @@ struct File {
     /// Relative to the root, with `/` on every system.
     path: String,
     text: String,
-}
-
-/// A place that breaks a rule.
-#[derive(Debug, PartialEq, Eq)]
-struct Finding {
-    path: String,
-    /// 0 where the finding is about the file as a whole.
-    line: usize,
-    what: String,
 }
 
 impl File {
@@ -51,39 +42,30 @@ impl File {
         self.path.strip_prefix("crates/")?.split('/').next()
     }
 
-    fn finding(&self, line: usize, what: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            what: what.into(),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.path, self.what),
-            line => write!(f, "{}:{line}: {}", self.path, self.what),
+    /// A place that breaks a rule; line 0 where it is the file as a whole.
+    fn finding(&self, line: usize, what: impl Display) -> String {
+        match line {
+            0 => format!("{}: {what}", self.path),
+            line => format!("{}:{line}: {what}", self.path),
         }
     }
 }
 
 /// Fails with every finding, the rule and the way out of it.
 #[track_caller]
-fn hold(rule: &str, way_out: &str, findings: &[Finding]) {
-    let mut message = format!("\nthe rule: {rule}\n");
-    for finding in findings {
-        writeln!(message, "  {finding}").expect("a string takes everything");
-    }
-    assert!(findings.is_empty(), "{message}the way out: {way_out}\n");
+fn hold(rule: &str, way_out: &str, findings: &[String]) {
+    let found = findings.join("\n  ");
+    assert!(
+        findings.is_empty(),
+        "\nthe rule: {rule}\n  {found}\nthe way out: {way_out}\n"
+    );
 }
 
 /// The places that a rule found, for comparison in its tests.
-fn places(findings: &[Finding]) -> Vec<String> {
+fn places(findings: &[String]) -> Vec<&str> {
     findings
         .iter()
-        .map(|finding| format!("{}:{}", finding.path, finding.line))
+        .filter_map(|finding| finding.split(": ").next())
         .collect()
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use clap::Parser;
 
-use super::{File, Finding, hold, root, workspace_files};
+use super::{File, hold, root, workspace_files};
 use crate::flags::{Flags, Task};
 use crate::workspace::{self, Workspace};
 use crate::{plan, test};
@@ -152,7 +152,7 @@ fn documents_say_what_can_be_typed() {
     let readme = files.iter().find(|file| file.path == "README.md");
     let told = blocks(readme.expect("there is a README.md"));
     assert!(told.len() >= 2, "README.md tells its commands: {told:?}");
-    let mut faults: Vec<Finding> = Vec::new();
+    let mut faults: Vec<String> = Vec::new();
     for file in documents(&files) {
         for (line, command) in blocks(file).into_iter().flatten() {
             let fault = fault(&command, &names);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::floors::{Floor, floor};
-use super::{Finding, hold, root};
+use super::{hold, root};
 use crate::workspace::{self, Workspace};
 
 const MANIFEST: &str = r#"[package]
@@ -120,7 +120,7 @@ impl Downstream {
 }
 
 /// What is wrong with the tree of whoever takes this crate with this map, or with none.
-fn unasked(name: &str, feature: &str, tree: &[String]) -> Vec<Finding> {
+fn unasked(name: &str, feature: &str, tree: &[String]) -> Vec<String> {
     let has = |name: &str| tree.iter().any(|found| found == name);
     let mut whats = Vec::new();
     for (asked, map) in MAPS {
@@ -134,15 +134,10 @@ fn unasked(name: &str, feature: &str, tree: &[String]) -> Vec<Finding> {
         let runtimes = RUNTIMES_AND_IO.split(' ').filter(|name| has(name));
         whats.extend(runtimes.map(|name| format!("brings {name}")));
     }
-    let path = format!("{name} with `{feature}`");
-    whats
-        .into_iter()
-        .map(|what| Finding {
-            path: path.clone(),
-            line: 0,
-            what,
-        })
-        .collect()
+    let found = whats
+        .iter()
+        .map(|what| format!("{name} with `{feature}` {what}"));
+    found.collect()
 }
 
 #[test]
@@ -173,24 +168,34 @@ fn a_crate_outside_builds_and_runs() {
 
 #[test]
 fn what_nobody_asked_for_is_found() {
-    let whats = |name, feature, tree: &[&str]| {
+    let found = |name, feature, tree: &[&str]| {
         let tree: Vec<String> = tree.iter().map(|&name| name.to_owned()).collect();
-        let findings = unasked(name, feature, &tree);
-        findings
-            .into_iter()
-            .map(|finding| finding.what)
-            .collect::<Vec<_>>()
+        unasked(name, feature, &tree).join(", ")
     };
-    assert_eq!(
-        whats("affinity", "papaya", &["papaya", "scc"]),
-        ["brings scc"]
-    );
-    assert_eq!(
-        whats("affinity", "papaya", &["papaya", "tokio"]),
-        ["brings tokio"]
-    );
-    assert_eq!(whats("affinity", "scc", &["affinity"]), ["lacks scc"]);
-    assert_eq!(whats("affinity", "", &["papaya"]), ["brings papaya"]);
-    assert!(whats("affinity", "papaya", &["state-map", "papaya"]).is_empty());
-    assert!(whats("call-home", "papaya", &["papaya", "tokio"]).is_empty());
+    for (feature, tree, what) in [
+        (
+            "papaya",
+            ["papaya", "scc"],
+            "affinity with `papaya` brings scc",
+        ),
+        (
+            "papaya",
+            ["papaya", "tokio"],
+            "affinity with `papaya` brings tokio",
+        ),
+        (
+            "scc",
+            ["affinity", "state-map"],
+            "affinity with `scc` lacks scc",
+        ),
+        (
+            "",
+            ["state-map", "papaya"],
+            "affinity with `` brings papaya",
+        ),
+        ("papaya", ["state-map", "papaya"], ""),
+    ] {
+        assert_eq!(found("affinity", feature, &tree), what);
+    }
+    assert_eq!(found("call-home", "papaya", &["papaya", "tokio"]), "");
 }

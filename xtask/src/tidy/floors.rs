@@ -2,7 +2,7 @@
 
 use cargo_metadata::DependencyKind;
 
-use super::{Finding, hold};
+use super::hold;
 use crate::workspace;
 
 /// Where each member of the workspace stands. A new crate gets its place here.
@@ -68,14 +68,14 @@ fn arrows() -> Vec<Arrow> {
     arrows.collect()
 }
 
-fn homeless<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Finding> {
+fn homeless<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let homeless = names.into_iter().filter(|name| floor(name).is_none());
     homeless
-        .map(|name| finding(name, "stands on no floor".to_owned()))
+        .map(|name| format!("{name} stands on no floor"))
         .collect()
 }
 
-fn wrong(arrows: &[Arrow]) -> Vec<Finding> {
+fn wrong(arrows: &[Arrow]) -> Vec<String> {
     let what = |arrow: &Arrow| {
         let Arrow {
             from,
@@ -83,7 +83,7 @@ fn wrong(arrows: &[Arrow]) -> Vec<Finding> {
             for_tests,
         } = arrow;
         if MAPS.contains(&&**to) && !MAY_NAME_MAPS.contains(&&**from) {
-            return Some(finding(from, format!("names the map {to}")));
+            return Some(format!("{from} names the map {to}"));
         }
         let (own, other) = (floor(from)?, floor(to)?);
         // A crate may name itself, to turn a feature on for its tests.
@@ -91,23 +91,9 @@ fn wrong(arrows: &[Arrow]) -> Vec<Finding> {
             || own == Floor::Workshop
             || other < own && other != Floor::Ground
             || *for_tests && FOR_TESTS.contains(&&**to);
-        let up = || {
-            finding(
-                from,
-                format!("on the floor {own:?}, names {to} on {other:?}"),
-            )
-        };
-        (!allowed).then(up)
+        (!allowed).then(|| format!("{from} on {own:?} names {to} on {other:?}"))
     };
     arrows.iter().filter_map(what).collect()
-}
-
-fn finding(path: &str, what: String) -> Finding {
-    Finding {
-        path: path.to_owned(),
-        line: 0,
-        what,
-    }
 }
 
 #[test]
@@ -136,7 +122,7 @@ fn every_arrow_points_down_and_only_the_seam_names_a_map() {
 fn a_crate_that_nobody_placed_is_found() {
     assert_eq!(
         homeless(["attic", "affinity"]),
-        [finding("attic", "stands on no floor".into())]
+        ["attic stands on no floor"]
     );
 }
 

@@ -2,14 +2,14 @@
 
 use cargo_metadata::Package;
 
-use super::{File, Finding, hold, workspace_files};
+use super::{File, hold, workspace_files};
 use crate::workspace;
 
 /// The one crate that cannot share the workspace's lints, which forbid `unsafe`. It is for tests.
 const HAS_OWN_LINTS: &str = "alloc-count";
 
 /// What crates.io and docs.rs show of a crate, and what its users choose it by.
-fn not_presentable(package: &Package, files: &[File]) -> Vec<Finding> {
+fn not_presentable(package: &Package, files: &[File]) -> Vec<String> {
     let manifest = format!("crates/{}/Cargo.toml", package.name);
     let is_beside = |name: &str| {
         let path = format!("crates/{}/{name}", package.name);
@@ -37,7 +37,7 @@ fn not_presentable(package: &Package, files: &[File]) -> Vec<Finding> {
     missing.map(|(what, _)| finding(what)).collect()
 }
 
-fn own_lints(files: &[File]) -> Vec<Finding> {
+fn own_lints(files: &[File]) -> Vec<String> {
     let members = files.iter().filter(|file| {
         file.path.ends_with("/Cargo.toml") && file.crate_name() != Some(HAS_OWN_LINTS)
     });

@@ -1,7 +1,7 @@
 //! The architecture's invariants that only the code itself shows, as far as a line of it does.
 
 use super::floors::{Floor, floor};
-use super::{File, Finding, hold, places, workspace_files};
+use super::{File, hold, places, workspace_files};
 
 /// The one crate that may put a hash map into a lock.
 const MAY_LOCK_MAPS: &str = "state-map";
@@ -25,13 +25,13 @@ fn production(file: &File) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.starts_with("//"))
 }
 
-fn scattered_loom(files: &[File]) -> Vec<Finding> {
+fn scattered_loom(files: &[File]) -> Vec<String> {
     find(files, "asks for `inflight_loom`", |file, line| {
         line.contains("inflight_loom") && !file.path.ends_with("/sync.rs")
     })
 }
 
-fn locked_maps(files: &[File]) -> Vec<Finding> {
+fn locked_maps(files: &[File]) -> Vec<String> {
     find(files, "puts a hash map into a lock", |file, line| {
         let lock = ["RwLock<", "Mutex<"]
             .iter()
@@ -45,7 +45,7 @@ fn locked_maps(files: &[File]) -> Vec<Finding> {
 }
 
 /// What a floor below the third must not reach for, whatever its manifest says.
-fn system_below(files: &[File]) -> Vec<Finding> {
+fn system_below(files: &[File]) -> Vec<String> {
     find(files, "reaches for the system", |file, line| {
         let is_below = file
             .crate_name()
@@ -58,7 +58,7 @@ fn system_below(files: &[File]) -> Vec<Finding> {
 }
 
 /// The lines of production code in `crates/` that break a rule.
-fn find(files: &[File], what: &str, breaks: impl Fn(&File, &str) -> bool) -> Vec<Finding> {
+fn find(files: &[File], what: &str, breaks: impl Fn(&File, &str) -> bool) -> Vec<String> {
     let ours = files.iter().filter(|file| file.crate_name().is_some());
     let lines = ours.flat_map(|file| production(file).map(move |(at, line)| (file, at, line)));
     let broken = lines.filter(|(file, _, line)| breaks(file, line));
