@@ -27,7 +27,8 @@ pub(crate) enum Task {
 /// one line `steps: N passed, M failed`.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Only what a change most likely breaks: format, lints, tidiness, and every test on every map.
+    /// Only what a change most likely breaks: format, lints, tidiness, and the short tests on every
+    /// map.
     #[arg(long)]
     pub(crate) quick: bool,
 

@@ -16,6 +16,9 @@ const NEEDS_REDIS: &str = "affinity-redis";
 /// One crate with one map, whose tests stand for all others of that kind in the default run.
 const CANARY: &str = "alone/stream-registry/papaya";
 
+/// Recorded histories, many threads for a while, and a million of something.
+const LONG: [&str; 4] = ["linearizability::", "stress::", "churn::", "memory::"];
+
 /// What finds the first mistake soonest comes first.
 pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
     let members = &workspace.members;
@@ -27,8 +30,8 @@ pub(crate) fn steps(workspace: &Workspace) -> Vec<Step> {
         clippy("clippy/workspace", every).run_in(Run::Quick),
         Step::cargo("tidy", ["test"].into_iter().chain(xtask)).run_in(Run::Quick),
         Step::cargo("adr", ["xtask", "adr", "check"]).run_in(Run::Quick),
-        tests().run_in(Run::Quick),
     ];
+    steps.extend(tests());
     let featured = members.iter().filter(|member| !member.features.is_empty());
     steps.extend(featured.clone().map(featureless));
     steps.extend(members.iter().flat_map(check));
@@ -117,16 +120,24 @@ fn check(member: &Member) -> Vec<Step> {
     selections(member, "").into_iter().map(step).collect()
 }
 
-/// Every test of the workspace, each on all maps. Those of xtask are `tidy`.
-fn tests() -> Step {
-    let args = [
-        "test",
-        "--workspace",
-        "--exclude",
-        env!("CARGO_PKG_NAME"),
-        "--all-features",
-    ];
-    Step::cargo("tests", args.into_iter().chain(["--no-fail-fast"])).needs(Tool::RedisServer)
+/// Every test of the workspace, each on all maps, in one build: what is short, and what is long.
+/// Those of xtask are `tidy`.
+fn tests() -> [Step; 2] {
+    let step = |name, args: &[&str]| {
+        let all = [
+            "test",
+            "--workspace",
+            "--exclude",
+            env!("CARGO_PKG_NAME"),
+            "--all-features",
+        ];
+        let args = all.iter().chain(&["--no-fail-fast"]).chain(args);
+        Step::cargo(name, args.copied()).needs(Tool::RedisServer)
+    };
+    let skip = LONG.map(|name| ["--skip", name]).concat();
+    let short = step("tests/short", &[&["--"], &skip[..]].concat());
+    let long = step("tests/long", &[&["--tests", "--"], &LONG[..]].concat());
+    [short.run_in(Run::Quick), long.must_run_tests()]
 }
 
 /// The tests of a crate with fewer features than all of them.
@@ -219,6 +230,17 @@ mod tests {
         };
         assert_eq!([Run::Quick, Run::Default].map(count), [0, 1]);
         assert!(count(Run::Full) > 30);
+    }
+
+    #[test]
+    fn every_test_is_either_short_or_long() {
+        let [short, long] = tests().map(|step| step.repeat());
+        let names = |line: &str| line.split(" -- ").nth(1).unwrap().to_owned();
+        assert_eq!(names(&short).replace("--skip ", ""), names(&long));
+        assert!(
+            long.ends_with(" --tests -- linearizability:: stress:: churn:: memory::"),
+            "{long}"
+        );
     }
 
     #[test]

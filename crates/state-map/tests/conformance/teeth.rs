@@ -52,10 +52,6 @@ fn double_hand_over_is_caught() {
         "removals of an entry succeeds",
     );
     fails(
-        races::insertions_and_removals_balance::<Double>,
-        "handed over",
-    );
-    fails(
         races::racing_retains_hand_over_once::<Double>,
         "handed over whole",
     );
@@ -86,6 +82,16 @@ fn a_leaked_payload_is_caught() {
     fails(
         release::a_payload_is_released_with_a_session_open::<Subject<{ Flaw::RETIRES_LATE }>>,
         "the removal hands the sender over",
+    );
+}
+
+/// Not by a double hand-over: that is lost on this property where no other thread has put a new
+/// value in between, which on a busy machine can be in all of a run.
+#[test]
+fn an_unbalanced_account_is_caught() {
+    fails(
+        races::insertions_and_removals_balance::<Subject<{ Flaw::KEEPS_PAYLOAD }>>,
+        "entries were lost, or handed over twice",
     );
 }
 
