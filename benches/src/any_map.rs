@@ -1,23 +1,27 @@
-//! A map whose backend is chosen when the program runs, so that a program with many maps is compiled once.
+//! A map whose backend is chosen when the program runs, so that every workload is compiled once.
 //!
 //! # Why
 //!
-//! Five crates on four backends are a thousand programs, if backends are types. Here each operation of a map begins with one
-//! branch, which goes the same way every time: about a nanosecond, the same for all backends. Where a nanosecond decides, as in
-//! the scenarios of one crate, backends stay types.
+//! Five crates on four backends would be a thousand programs, if backends were types. Here each
+//! operation of a map begins with one branch, which goes the same way every time: about a
+//! nanosecond, the same on all backends.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
 
-use anyhow::bail;
+use anyhow::{Result, bail, ensure};
 use state_map::{
-    DashMapBackend, DefaultHashBuilder, LocalSession, MapSession, Occupied, PapayaBackend,
-    PapayaSession, Retire, RwLockBackend, SccBackend, Shrink, StateMap,
+    DashMapBackend, DefaultHashBuilder, LocalSession, MAX_SHARDS, MapSession, Occupied,
+    PapayaBackend, PapayaSession, Retire, RwLockBackend, SccBackend, Shrink, StateMap,
 };
 
-/// A backend, by name.
+use crate::free::FreeMap;
+use crate::planted;
+use crate::scenario::{AGAIN, FREE, PLANTED, more_shards};
+
+/// What a map stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// `dashmap`
@@ -28,31 +32,73 @@ pub enum Backend {
     Scc,
     /// `rwlock`
     RwLock,
+    /// DashMap with so many shards, in place of those that it would have on this machine.
+    Sharded(usize),
+    /// DashMap, with [a delay](planted) before each access.
+    Planted,
+    /// [Next to nothing](FreeMap).
+    Free,
 }
 
 impl Backend {
-    /// All of them.
+    /// Those that have a name, and that users can choose.
     pub const ALL: [Self; 4] = [Self::DashMap, Self::Papaya, Self::Scc, Self::RwLock];
+
+    /// What the maps of an arm stand on.
+    ///
+    /// # Errors
+    ///
+    /// If no map is called so, or DashMap cannot have so many shards.
+    pub fn of_arm(arm: &str) -> Result<Self> {
+        Ok(match (arm, more_shards(arm)) {
+            (AGAIN, _) => Self::DashMap,
+            (PLANTED, _) => Self::Planted,
+            (FREE, _) => Self::Free,
+            (_, Some(shards)) => {
+                let fit = shards.is_power_of_two() && (2..=MAX_SHARDS).contains(&shards);
+                ensure!(
+                    fit,
+                    "{shards} shards: a power of two from 2 to {MAX_SHARDS}"
+                );
+                Self::Sharded(shards)
+            }
+            (name, None) => name.parse()?,
+        })
+    }
 
     /// Its name, as the features have it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::DashMap => "dashmap",
+            Self::DashMap | Self::Sharded(_) => "dashmap",
             Self::Papaya => "papaya",
             Self::Scc => "scc",
             Self::RwLock => "rwlock",
+            Self::Planted => PLANTED,
+            Self::Free => FREE,
         }
     }
 
-    /// An empty map on it.
+    /// An empty map on it. `beforehand` entries at most are inserted before threads begin: only a
+    /// [`FreeMap`] asks.
+    ///
+    /// # Panics
+    ///
+    /// If DashMap cannot have so many shards.
     #[must_use]
-    pub fn map<K: Eq + Hash, V>(self) -> AnyMap<K, V> {
+    pub fn map<K: Eq + Hash, V>(self, beforehand: usize) -> AnyMap<K, V> {
+        let hasher = DefaultHashBuilder::default();
         match self {
             Self::DashMap => AnyMap::DashMap(DashMapBackend::new()),
             Self::Papaya => AnyMap::Papaya(PapayaBackend::new()),
             Self::Scc => AnyMap::Scc(SccBackend::new()),
             Self::RwLock => AnyMap::RwLock(RwLockBackend::new()),
+            Self::Sharded(shards) => {
+                let map = DashMapBackend::with_capacity_hasher_and_shards(0, hasher, shards);
+                AnyMap::DashMap(map.expect("a power of two"))
+            }
+            Self::Planted => AnyMap::Planted(DashMapBackend::new()),
+            Self::Free => AnyMap::Free(FreeMap::new(beforehand)),
         }
     }
 }
@@ -66,7 +112,7 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> anyhow::Result<Self> {
+    fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.into_iter().find(|each| each.name() == text) {
             Some(backend) => Ok(backend),
             None => bail!("no map is called {text}: name dashmap, papaya, scc or rwlock"),
@@ -85,6 +131,10 @@ pub enum AnyMap<K, V> {
     Scc(SccBackend<K, V>),
     /// On a locked `HashMap`.
     RwLock(RwLockBackend<K, V>),
+    /// On DashMap, with a delay.
+    Planted(DashMapBackend<K, V>),
+    /// On next to nothing.
+    Free(FreeMap<K, V>),
 }
 
 /// The session of an [`AnyMap`].
@@ -98,6 +148,10 @@ pub enum AnySession<'a, K, V> {
     Scc(LocalSession<'a, SccBackend<K, V>>),
     /// On a locked `HashMap`.
     RwLock(LocalSession<'a, RwLockBackend<K, V>>),
+    /// On DashMap, with a delay.
+    Planted(LocalSession<'a, DashMapBackend<K, V>>),
+    /// On next to nothing.
+    Free(&'a FreeMap<K, V>),
 }
 
 macro_rules! on {
@@ -107,21 +161,24 @@ macro_rules! on {
             $kind::Papaya($each) => $what,
             $kind::Scc($each) => $what,
             $kind::RwLock($each) => $what,
+            $kind::Planted($each) => {
+                // Before the lock is taken: it makes the access longer, and not the lock's hold.
+                planted::spend();
+                $what
+            }
+            $kind::Free($each) => $what,
         }
     };
 }
 
 impl<K, V> StateMap for AnyMap<K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Retire + Send + Sync + 'static,
 {
     type Key = K;
     type Value = V;
-    type Session<'a>
-        = AnySession<'a, K, V>
-    where
-        Self: 'a;
+    type Session<'a> = AnySession<'a, K, V>;
 
     #[inline]
     fn session(&self) -> AnySession<'_, K, V> {
@@ -130,6 +187,8 @@ where
             Self::Papaya(map) => AnySession::Papaya(map.session()),
             Self::Scc(map) => AnySession::Scc(map.session()),
             Self::RwLock(map) => AnySession::RwLock(map.session()),
+            Self::Planted(map) => AnySession::Planted(map.session()),
+            Self::Free(map) => AnySession::Free(map),
         }
     }
 
@@ -138,7 +197,10 @@ where
     }
 
     fn shard_lens(&self) -> Option<Vec<usize>> {
-        on!(Self, self, map => map.shard_lens())
+        match self {
+            Self::DashMap(map) | Self::Planted(map) => map.shard_lens(),
+            _ => None,
+        }
     }
 
     fn shrink(&self) -> Shrink {
@@ -148,8 +210,8 @@ where
 
 impl<K, V> MapSession for AnySession<'_, K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Retire + Send + Sync,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Retire + Send + Sync + 'static,
 {
     type Key = K;
     type Value = V;

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 
 use crate::scenario::{Scenario, Shares};
-use crate::{loras, phase_scenarios, routers, serving_loop, sessions, streams};
+use crate::{loras, phase_state, routers, serving_loop, sessions, streams};
 
 /// An arm of a scenario, as flags of a program name it.
 #[derive(clap::Args, Clone, Debug)]
@@ -60,7 +60,7 @@ pub fn find(name: &str, cores: usize) -> Result<Scenario> {
 pub fn all(cores: usize) -> Vec<Scenario> {
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
     [
-        phase_scenarios::all(cores),
+        phase_state::all(cores),
         loras::all(cores),
         routers::all(cores),
         sessions::all(cores),

@@ -11,7 +11,7 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// The first thread makes all of them.
-    pub(crate) fn of_thread(thread: u32, a_second: u32) -> Self {
+    pub(crate) fn of_thread(thread: usize, a_second: u32) -> Self {
         let every = Duration::from_secs(1).checked_div(a_second);
         Self {
             every: every.filter(|_| thread == 0),
@@ -19,7 +19,8 @@ impl Changes {
         }
     }
 
-    /// At most one at a time: what was due while the process slept is not made up for. Reads the clock.
+    /// At most one at a time: what was due while the process slept is not made up for. Reads the
+    /// clock.
     pub(crate) fn due(&mut self) -> bool {
         let Some(every) = self.every else {
             return false;

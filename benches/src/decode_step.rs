@@ -1,9 +1,14 @@
-//! What a decode worker's host side does for every token of a step: the phase of its request, the chunk that goes to the
-//! client, and the event that goes to the scheduler.
+//! What a decode worker's host side does for every token of a step: the phase of its request, the
+//! chunk that goes to the client, and the event that goes to the scheduler.
 //!
-//! A step has 256 of 1,024 requests. Requests think, answer and complete, and new ones take their place. The chunk is a
-//! server-sent event in the form of a chat completion, serialised by `serde_json` into the request's buffer, which is taken
-//! away now and then as a connection's task would. Nothing is padded.
+//! A step has 256 of 1,024 requests. Requests think, answer and complete, and new ones take their
+//! place. The chunk is a server-sent event in the form of a chat completion, serialised by
+//! `serde_json` into the request's buffer, which is taken away now and then as a connection's task
+//! would. Nothing is padded.
+//!
+//! The arm `free` drives each request by a handle, and so leaves out all that it takes to find the
+//! request of a token. It also saves the compare-and-swap that a token by key needs, so that it
+//! gains more than any map could. A request is still inserted and removed, once in some 550 tokens.
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -11,21 +16,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use phase_state::{
-    EntropySignal, PhaseEvent, PhaseMap, PhaseRouter, PhaseRouterConfig, RequestHandle, RequestKey,
-    StartPhase, StepToken,
+    EntropySignal, PhaseEvent, PhaseRouterConfig, RequestHandle, RequestKey, StartPhase, StepToken,
 };
 use serde::Serialize;
 
+use crate::any_map::Backend;
 use crate::baselines::phases::ReferencePhases;
-use crate::phase_state::{OnMap, Setting, on_map};
-use crate::scenario::{Share, Shares};
+use crate::phase_state::{END, EOS, ONE_SAMPLE_IN, Router, START, Setting, router};
+use crate::scenario::{FREE, Share, Shares};
+use crate::threads::Threads;
 
-const START: u32 = 151_667;
-const END: u32 = 151_668;
-const EOS: u32 = 151_645;
+/// One line on it.
+pub(crate) const WHAT: &str = "the host side of a decode step: the phase of 256 tokens, \
+     their chunks serialised, events queued";
+
 /// The requests of a step.
 const STEP: usize = 256;
-/// A buffer is taken away when it holds so many bytes: a few tokens' chunks, since clients wait for them.
+/// A buffer is taken away when it holds so many bytes: a few tokens' chunks, since clients wait for
+/// them.
 const FLUSH: usize = 2_048;
 /// The scheduler takes its queue away when it holds so many events.
 const DRAIN: usize = 1_024;
@@ -39,58 +47,36 @@ fn config() -> PhaseRouterConfig {
 /// # Errors
 ///
 /// If there is no such arm.
-pub fn shares(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    match arm {
+pub(crate) fn shares(threads: Threads<'_>, setting: Setting) -> Result<Shares> {
+    Ok(match threads.arm {
         "reference" => {
             let phases = Arc::new(ReferencePhases::new(config()));
-            Ok(workers(setting, seed, |_| Reference(Arc::clone(&phases))))
+            workers(threads, setting, || Box::new(Arc::clone(&phases)))
         }
-        "handle" => on_map("dashmap", setting, ByHandle { setting, seed }),
-        map => on_map(map, setting, ByKey { setting, seed }),
-    }
+        FREE => {
+            let phases = router(Backend::DashMap, config());
+            workers(threads, setting, || Box::new(Handles::new(&phases)))
+        }
+        map => {
+            let phases = router(Backend::of_arm(map)?, config());
+            workers(threads, setting, || Box::new(Arc::clone(&phases)))
+        }
+    })
 }
 
-struct ByKey<'a> {
-    setting: &'a Setting,
-    seed: u64,
-}
-
-impl OnMap for ByKey<'_> {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
-        let router = Arc::new(PhaseRouter::with_map(config(), map).expect("a valid configuration"));
-        workers(self.setting, self.seed, |_| Arc::clone(&router))
-    }
-}
-
-struct ByHandle<'a> {
-    setting: &'a Setting,
-    seed: u64,
-}
-
-impl OnMap for ByHandle<'_> {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
-        let router = Arc::new(PhaseRouter::with_map(config(), map).expect("a valid configuration"));
-        workers(self.setting, self.seed, |requests| Handles {
-            router: Arc::clone(&router),
-            handles: (0..requests).map(|_| None).collect(),
-        })
-    }
-}
-
-/// What follows the phases of a worker's requests, each of which has a slot.
-trait Phases: Send + 'static {
+/// What follows the phases of a worker's requests, each of which has a slot. A step is one call: so
+/// what is done beside it is the same code for all arms.
+trait Phases: Send {
     fn start(&mut self, slot: usize, key: RequestKey);
     /// One token for each slot from `first` on.
     fn step(&mut self, first: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>);
     fn end(&mut self, slot: usize, key: RequestKey);
 }
 
-impl<M: PhaseMap + 'static> Phases for Arc<PhaseRouter<M>> {
+impl Phases for Arc<Router> {
     fn start(&mut self, _: usize, key: RequestKey) {
-        assert!(
-            self.register_in(key, StartPhase::ThinkDecode),
-            "a fresh key"
-        );
+        let is_new = self.register_in(key, StartPhase::ThinkDecode);
+        assert!(is_new, "a fresh key");
     }
 
     fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
@@ -102,54 +88,59 @@ impl<M: PhaseMap + 'static> Phases for Arc<PhaseRouter<M>> {
     }
 }
 
-struct Reference(Arc<ReferencePhases>);
-
-impl Phases for Reference {
+impl Phases for Arc<ReferencePhases> {
     fn start(&mut self, _: usize, key: RequestKey) {
-        self.0.register(key);
-        assert_eq!(
-            self.0.on_token(key, START, None),
-            Some(PhaseEvent::EnterThink)
-        );
+        self.register(key);
+        let entered = self.on_token(key, START, None);
+        assert_eq!(entered, Some(PhaseEvent::EnterThink));
     }
 
     fn step(&mut self, _: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
         events.clear();
-        events.extend(step.iter().map(|StepToken { key, token, sample }| {
-            self.0.on_token(*key, *token, sample.as_ref())
-        }));
+        events.extend(
+            step.iter().map(|StepToken { key, token, sample }| {
+                self.on_token(*key, *token, sample.as_ref())
+            }),
+        );
     }
 
     fn end(&mut self, _: usize, key: RequestKey) {
-        assert!(self.0.reap(key), "a tracked key");
+        assert!(self.reap(key), "a tracked key");
     }
 }
 
-struct Handles<M> {
-    router: Arc<PhaseRouter<M>>,
-    handles: Vec<Option<RequestHandle>>,
+struct Handles {
+    phases: Arc<Router>,
+    of_slots: Vec<Option<RequestHandle>>,
 }
 
-impl<M: PhaseMap + 'static> Phases for Handles<M> {
+impl Handles {
+    fn new(phases: &Arc<Router>) -> Self {
+        Self {
+            phases: Arc::clone(phases),
+            of_slots: Vec::new(),
+        }
+    }
+}
+
+impl Phases for Handles {
     fn start(&mut self, slot: usize, key: RequestKey) {
-        self.handles[slot] = Some(
-            self.router
-                .track_in(key, StartPhase::ThinkDecode)
-                .expect("a fresh key"),
-        );
+        let handle = self.phases.track_in(key, StartPhase::ThinkDecode);
+        let slots = self.of_slots.len().max(slot + 1);
+        self.of_slots.resize_with(slots, || None);
+        self.of_slots[slot] = Some(handle.expect("a fresh key"));
     }
 
     fn step(&mut self, first: usize, step: &[StepToken], events: &mut Vec<Option<PhaseEvent>>) {
         events.clear();
-        events.extend(self.handles[first..].iter_mut().zip(step).map(
-            |(handle, StepToken { token, sample, .. })| {
-                handle.as_mut()?.on_token(*token, sample.as_ref())
-            },
-        ));
+        let handles = self.of_slots[first..].iter_mut().zip(step);
+        events.extend(handles.map(|(handle, StepToken { token, sample, .. })| {
+            handle.as_mut()?.on_token(*token, sample.as_ref())
+        }));
     }
 
     fn end(&mut self, slot: usize, _: RequestKey) {
-        self.handles[slot] = None;
+        self.of_slots[slot] = None;
     }
 }
 
@@ -202,7 +193,7 @@ impl Request {
         }
     }
 
-    fn next(&mut self, one_sample_in: u64, rng: &mut fastrand::Rng) -> StepToken {
+    fn next(&mut self, rng: &mut fastrand::Rng) -> StepToken {
         self.fed += 1;
         let token = match (self.thinking, self.fed) {
             (true, fed) if fed == self.thinks => END,
@@ -210,7 +201,7 @@ impl Request {
             _ => rng.u32(0..EOS),
         };
         let token = StepToken::new(self.key, token);
-        if one_sample_in > 0 && u64::from(self.fed) % one_sample_in == 0 {
+        if (self.fed as usize).is_multiple_of(ONE_SAMPLE_IN) {
             token.with_sample(EntropySignal {
                 token_entropy: rng.f32() * 4.0,
                 eat: rng.f32(),
@@ -221,14 +212,13 @@ impl Request {
     }
 }
 
-struct Worker<P> {
-    phases: P,
+struct Worker {
+    phases: Box<dyn Phases>,
     requests: Vec<Request>,
     /// The slot that the next step begins at.
     first: usize,
     next_number: u64,
     stride: u64,
-    one_sample_in: u64,
     vocabulary: Vec<String>,
     step: Vec<StepToken>,
     events: Vec<Option<PhaseEvent>>,
@@ -236,43 +226,38 @@ struct Worker<P> {
     rng: fastrand::Rng,
 }
 
-fn workers<P: Phases>(setting: &Setting, seed: u64, mut phases: impl FnMut(usize) -> P) -> Shares {
+fn workers(threads: Threads<'_>, setting: Setting, phases: impl Fn() -> Box<dyn Phases>) -> Shares {
     let queue = Arc::new(Mutex::new(Vec::with_capacity(DRAIN)));
-    let threads = u64::from(setting.threads);
-    let requests = usize::try_from(setting.requests / threads)
-        .unwrap_or(1)
-        .max(1);
-    (0..threads)
-        .map(|thread| {
-            let mut worker = Worker {
-                phases: phases(requests),
-                requests: Vec::new(),
-                first: 0,
-                next_number: thread,
-                stride: threads,
-                one_sample_in: setting.one_sample_in,
-                vocabulary: (0..4_096_u32)
-                    .map(|token| format!(" token{token}"))
-                    .collect(),
-                step: Vec::with_capacity(STEP),
-                events: Vec::with_capacity(STEP),
-                queue: Arc::clone(&queue),
-                rng: fastrand::Rng::with_seed(seed.wrapping_add(thread)),
-            };
-            for slot in 0..requests {
-                let request = worker.admit(slot);
-                worker.requests.push(request);
-            }
+    let stride = u64::from(setting.threads);
+    threads.each(|thread, rng| {
+        let mut worker = Worker {
+            phases: phases(),
+            requests: Vec::new(),
+            first: 0,
+            next_number: thread as u64,
+            stride,
+            vocabulary: (0..4_096_u32)
+                .map(|token| format!(" token{token}"))
+                .collect(),
+            step: Vec::with_capacity(STEP),
+            events: Vec::with_capacity(STEP),
+            queue: Arc::clone(&queue),
+            rng,
+        };
+        for slot in 0..usize::try_from(setting.requests / stride)
+            .unwrap_or(1)
+            .max(1)
+        {
+            let mut request = worker.admit(slot);
             // Not all at their first token: a worker has requests of every age.
-            for request in &mut worker.requests {
-                request.thinks = worker.rng.u32(1..request.thinks);
-            }
-            Box::new(worker) as Box<dyn Share>
-        })
-        .collect()
+            request.thinks = worker.rng.u32(1..request.thinks);
+            worker.requests.push(request);
+        }
+        worker
+    })
 }
 
-impl<P: Phases> Worker<P> {
+impl Worker {
     fn admit(&mut self, slot: usize) -> Request {
         let request = Request::new(self.next_number, &mut self.rng);
         self.next_number += self.stride;
@@ -348,19 +333,16 @@ impl<P: Phases> Worker<P> {
     }
 }
 
-impl<P: Phases> Share for Worker<P> {
+impl Share for Worker {
     fn round(&mut self) -> u64 {
         let first = self.first;
         let end = (first + STEP).min(self.requests.len());
         self.first = if end == self.requests.len() { 0 } else { end };
 
         self.step.clear();
-        let (rng, one_sample_in) = (&mut self.rng, self.one_sample_in);
-        self.step.extend(
-            self.requests[first..end]
-                .iter_mut()
-                .map(|request| request.next(one_sample_in, rng)),
-        );
+        let requests = self.requests[first..end].iter_mut();
+        let tokens = requests.map(|request| request.next(&mut self.rng));
+        self.step.extend(tokens);
         let mut events = std::mem::take(&mut self.events);
         self.phases.step(first, &self.step, &mut events);
         assert_eq!(events.len(), end - first, "a token was not answered");

@@ -17,17 +17,19 @@ pub mod any_map;
 pub mod baselines;
 pub mod catalogue;
 mod changes;
-pub mod decode_step;
+mod decode_step;
 pub mod figures;
+pub mod free;
 mod loras;
 pub mod measure;
-mod phase_scenarios;
-pub mod phase_state;
+mod phase_state;
+pub mod planted;
 mod routers;
 pub mod scenario;
 pub mod serving_loop;
 pub mod sessions;
-mod streams;
+pub mod streams;
+mod threads;
 pub mod travel;
 
 /// The request that docs/architecture.md follows through the house, run as a doc test.

@@ -1,8 +1,9 @@
-//! The paths of `lora-tracker`: who has an adapter, where a request may go, an event; and a whole placement decision.
+//! The paths of `lora-tracker`: who has an adapter, where a request may go, an event; and a whole
+//! [placement](Placements).
 //!
-//! A fleet has 1,000 workers with ten of 100 adapters each, so 10,000 pairs; one adapter is on all workers, one on eight. Changes
-//! come so many a second by the clock, which is read once a round, and are the first thread's: its share of the time that
-//! they take is measured with the rest.
+//! A fleet has 1,000 workers with ten of 100 adapters each, so 10,000 pairs; one adapter is on all
+//! workers, one on eight. Changes come so many a second by the clock, which is read once a round,
+//! and are the first thread's: its share of the time that they take is measured with the rest.
 
 mod compared;
 mod placement;
@@ -11,18 +12,18 @@ use std::any::Any;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use lora_tracker::{
-    DashMapLoras, LoraEvent, LoraInfo, LoraMap, LoraTracker, PapayaLoras, RwLockLoras, SccLoras,
-};
+use anyhow::Result;
+use lora_tracker::{LoraEvent, LoraInfo, TrackerConfig};
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
-use self::compared::Tracker;
+use self::compared::{Tracked, Tracker};
 use self::placement::Placements;
-use crate::baselines::loras::{FourMaps, FullClone};
+use crate::any_map::Backend;
+use crate::baselines::loras::FourMaps;
 use crate::changes::Changes;
-use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
+use crate::scenario::{Scenario, Share, Shares, deciding, maps};
+use crate::threads::{Operation, Threads, beside};
 
 /// Adapters of a fleet, and of a worker.
 const ADAPTERS: u64 = 100;
@@ -32,43 +33,20 @@ const ON_ALL: usize = 0;
 const ON_EIGHT: usize = 1;
 /// How many adapters a worker can hold: a few more than it has.
 const CAPACITY: u32 = 16;
-/// Operations of a round where each looks at a handful of workers, and workers looked at where it is more.
+/// Operations of a round.
 const ROUND: u64 = 256;
-const LOOKED_AT_A_ROUND: u64 = 8_192;
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Work {
-    /// The workers that have an adapter.
-    LoadedWorkers(Spread),
-    /// Where a request may go: the least loaded of the candidates.
-    Candidates(Spread),
-    /// The workers that have a free slot, counted.
-    FreeSlots,
-    /// How many slots a worker has.
-    Slots,
-    /// The whole state.
-    View,
-    /// An adapter is loaded or unloaded, by turns.
-    Event(Spread),
+    /// The workers that have the adapter that all have.
+    LoadedWorkers,
+    /// Where a request for the adapter may go that eight have: the least loaded of the candidates.
+    Candidates,
+    /// That adapter is loaded on another worker and unloaded again.
+    Event,
     /// A request is placed.
     Placement,
-}
-
-/// On how many workers the adapter is that is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Spread {
-    All,
-    Eight,
-}
-
-impl Spread {
-    fn adapter(self) -> usize {
-        match self {
-            Self::All => ON_ALL,
-            Self::Eight => ON_EIGHT,
-        }
-    }
 }
 
 /// An operation on a fleet.
@@ -89,148 +67,70 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
         changes_a_second: 1_000,
     };
     let mut all = Vec::new();
-    let mut add = |variation: &str, fleet: Fleet| {
-        let (base, what) = fleet.work.told();
-        let gating = fleet.work == Work::Placement && variation.is_empty();
-        let (name, what) = varied(base, what, variation);
-        all.push(Scenario {
-            name,
-            adr: "0005",
-            gating,
-            what,
-            threads: fleet.threads,
-            arms: fleet.arms(),
-            build: Arc::new(move |arm, seed| fleet.shares(arm, seed)),
-        });
-    };
-
-    add("", placement);
-    for work in [
-        Work::Placement,
-        Work::LoadedWorkers(Spread::All),
-        Work::Candidates(Spread::All),
-        Work::Candidates(Spread::Eight),
-        Work::FreeSlots,
-        Work::Slots,
-        Work::View,
-    ] {
+    for work in [Work::Placement, Work::LoadedWorkers, Work::Candidates] {
         let fleet = Fleet { work, ..placement };
-        if work != Work::Placement {
-            add("", fleet);
-        }
         let idle = Fleet {
             changes_a_second: 0,
             ..fleet
         };
-        add("idle", idle);
+        all.extend([fleet.scenario(""), idle.scenario("idle")]);
         if cores > 1 {
-            add("threads=1", Fleet { threads: 1, ..idle });
+            all.push(Fleet { threads: 1, ..idle }.scenario("threads=1"));
         }
     }
-    for workers in [100, 10_000] {
-        for work in [Work::Candidates(Spread::Eight), Work::View] {
-            let fleet = Fleet {
-                work,
-                workers,
-                threads: 1,
-                changes_a_second: 0,
-            };
-            add(&format!("workers={workers},threads=1"), fleet);
-        }
-    }
-    for spread in [Spread::Eight, Spread::All] {
-        let fleet = Fleet {
-            work: Work::Event(spread),
-            threads: 1,
-            changes_a_second: 0,
-            ..placement
-        };
-        add("", fleet);
-    }
+    let alone = |work, workers| Fleet {
+        work,
+        workers,
+        threads: 1,
+        changes_a_second: 0,
+    };
+    all.extend([
+        alone(Work::Candidates, 100).scenario("workers=100,threads=1"),
+        alone(Work::Candidates, 10_000).scenario("workers=10000,threads=1"),
+        alone(Work::Event, placement.workers).scenario(""),
+    ]);
     all
 }
 
-impl Work {
-    fn told(self) -> (&'static str, &'static str) {
-        match self {
-            Self::LoadedWorkers(Spread::All) => (
+impl Fleet {
+    fn scenario(self, variation: &str) -> Scenario {
+        // What is asked by name does not go through the map.
+        let ours = vec![Arm::new("dashmap", Role::Incumbent)];
+        let (name, what, arms) = match self.work {
+            Work::LoadedWorkers => (
                 "lora-loaded-workers",
                 "the workers of an adapter that all have",
+                ours,
             ),
-            Self::LoadedWorkers(Spread::Eight) => (
-                "lora-loaded-workers-of-8",
-                "the workers of an adapter that eight have",
-            ),
-            Self::Candidates(Spread::All) => (
-                "lora-candidates",
-                "the least loaded candidate for an adapter that all workers have",
-            ),
-            Self::Candidates(Spread::Eight) => (
+            Work::Candidates => (
                 "lora-candidates-of-8",
                 "the least loaded candidate for an adapter that eight workers have",
+                ours,
             ),
-            Self::FreeSlots => ("lora-free-slots", "all workers with a free slot"),
-            Self::Slots => ("lora-worker-slots", "the slots of a worker"),
-            Self::View => ("lora-view", "the whole state, to keep"),
-            Self::Event(Spread::All) => (
-                "lora-event",
-                "an adapter that all workers have is loaded or unloaded on one",
-            ),
-            Self::Event(Spread::Eight) => (
+            Work::Event => (
                 "lora-event-of-8",
                 "an adapter that eight workers have is loaded or unloaded on another",
+                maps(),
             ),
-            Self::Placement => (
-                "lora-placement",
-                "a placement: the request read, its session's worker asked for, else the least loaded candidate, the decision written",
-            ),
-        }
-    }
-}
-
-impl Fleet {
-    fn arms(&self) -> Vec<Arm> {
-        let mut arms = vec![Arm::new("dashmap", Role::Incumbent)];
-        match self.work {
-            // What is asked by name, and the state as a whole, does not go through the map.
-            Work::LoadedWorkers(_) | Work::Candidates(_) | Work::FreeSlots => {
-                arms.push(Arm::new("reference", Role::Reference));
-            }
-            Work::View => {}
-            Work::Slots | Work::Event(_) | Work::Placement => {
-                arms = maps();
-                arms.push(Arm::new("reference", Role::Reference));
-            }
-        }
-        if matches!(self.work, Work::Event(_)) {
-            arms.push(Arm::new("full-clone", Role::Reference));
-        }
-        arms
-    }
-
-    fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
-        Ok(match map_of(arm) {
-            "dashmap" => self.tracked(LoraTracker::<DashMapLoras>::default(), seed),
-            "papaya" => self.tracked(LoraTracker::<PapayaLoras>::default(), seed),
-            "scc" => self.tracked(LoraTracker::<SccLoras>::default(), seed),
-            "rwlock" => self.tracked(LoraTracker::<RwLockLoras>::default(), seed),
-            "reference" => {
-                let maps = FourMaps::default();
-                self.pairs().for_each(|event| maps.apply(event));
-                self.each_thread(maps, seed)
-            }
-            "full-clone" => {
-                let state = FullClone::default();
-                state.apply_all(self.pairs());
-                self.each_thread(state, seed)
-            }
-            _ => bail!("no adapters are tracked by {arm}"),
+            Work::Placement => ("lora-placement", placement::WHAT, deciding()),
+        };
+        let adr = "0005";
+        let arms = beside(arms, ["reference"]);
+        Operation { adr, name, what }.scenario(variation, self.threads, arms, move |threads| {
+            self.shares(threads)
         })
     }
 
-    fn tracked<M: LoraMap + 'static>(self, tracker: LoraTracker<M>, seed: u64) -> Shares {
+    fn shares(self, threads: Threads<'_>) -> Result<Shares> {
+        if threads.arm == "reference" {
+            let maps = FourMaps::default();
+            self.pairs().for_each(|event| maps.apply(event));
+            return Ok(self.each_thread(threads, maps));
+        }
+        let map = Backend::of_arm(threads.arm)?.map(usize::try_from(self.workers)?);
+        let tracker = Tracked::with_map(TrackerConfig::default(), map);
         tracker.apply_batch(self.pairs()).expect("names are names");
-        self.each_thread(tracker, seed)
+        Ok(self.each_thread(threads, tracker))
     }
 
     /// The events that make the fleet.
@@ -249,26 +149,22 @@ impl Fleet {
         })
     }
 
-    fn each_thread<T: Tracker>(self, tracker: T, seed: u64) -> Shares {
+    fn each_thread<T: Tracker>(self, threads: Threads<'_>, tracker: T) -> Shares {
         let tracker = Arc::new(tracker);
-        (0..self.threads)
-            .map(|thread| {
-                let rng = fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread)));
-                let placements = match self.work {
-                    Work::Placement => Placements::new(self, rng.clone()),
-                    _ => Placements::default(),
-                };
-                Box::new(Asking {
-                    tracker: Arc::clone(&tracker),
-                    fleet: self,
-                    names: names(),
-                    toggled: Toggled::new(self, rng.clone()),
-                    changes: Changes::of_thread(thread, self.changes_a_second),
-                    placements,
-                    rng,
-                }) as Box<dyn Share>
-            })
-            .collect()
+        threads.each(|thread, rng| {
+            let placements = match self.work {
+                Work::Placement => Placements::new(self, rng.clone()),
+                _ => Placements::default(),
+            };
+            Asking {
+                tracker: Arc::clone(&tracker),
+                fleet: self,
+                names: names(),
+                toggled: Toggled::new(self.workers, rng),
+                changes: Changes::of_thread(thread, self.changes_a_second),
+                placements,
+            }
+        })
     }
 }
 
@@ -294,37 +190,30 @@ fn loaded(worker: WorkerWithDpRank, name: Arc<str>) -> LoraEvent {
     }
 }
 
-/// An adapter that is loaded and unloaded by turns, on one worker after the other.
+/// The adapter that eight workers have, as it is loaded and unloaded by turns on one of the others
+/// after the other.
 struct Toggled {
     workers: u64,
     worker: WorkerWithDpRank,
     name: Arc<str>,
     is_loaded: bool,
-    /// Whether the adapter is on all workers but the one whose turn it is, or on no other than its eight.
-    on_all: bool,
     rng: fastrand::Rng,
 }
 
 impl Toggled {
-    fn new(fleet: Fleet, rng: fastrand::Rng) -> Self {
-        let adapter = match fleet.work {
-            Work::Event(spread) => spread.adapter(),
-            // What is asked for changes too.
-            _ => ON_EIGHT,
-        };
+    fn new(workers: u64, rng: fastrand::Rng) -> Self {
         Self {
-            workers: fleet.workers,
+            workers,
             worker: worker(1),
-            name: Arc::clone(&names()[adapter]),
-            is_loaded: adapter == ON_ALL,
-            on_all: adapter == ON_ALL,
+            name: Arc::clone(&names()[ON_EIGHT]),
+            is_loaded: false,
             rng,
         }
     }
 
     fn next(&mut self) -> LoraEvent {
-        if self.is_loaded == self.on_all {
-            // As it was at first: another worker's turn. None of the eight, which have even numbers.
+        if !self.is_loaded {
+            // None of the eight, which have even numbers.
             self.worker = worker(self.rng.u64(..self.workers / 2) * 2 + 1);
         }
         self.is_loaded = !self.is_loaded;
@@ -344,7 +233,6 @@ struct Asking<T> {
     toggled: Toggled,
     changes: Changes,
     placements: Placements,
-    rng: fastrand::Rng,
 }
 
 impl<T: Tracker> Share for Asking<T> {
@@ -352,61 +240,30 @@ impl<T: Tracker> Share for Asking<T> {
         if self.changes.due() {
             self.tracker.apply(self.toggled.next());
         }
-        let (tracker, workers) = (&*self.tracker, self.fleet.workers);
-        let scanned = (LOOKED_AT_A_ROUND / workers).clamp(1, ROUND);
+        let tracker = &*self.tracker;
         match self.fleet.work {
-            Work::LoadedWorkers(spread) => {
-                let name = &*self.names[spread.adapter()];
+            Work::LoadedWorkers => {
+                let name = &*self.names[ON_ALL];
                 for _ in 0..ROUND {
                     let there = tracker.loaded_workers(black_box(name)) as u64;
-                    assert!(there == workers || spread == Spread::Eight && there >= 8);
+                    assert_eq!(there, self.fleet.workers);
                 }
                 ROUND
             }
-            Work::Candidates(spread) => {
-                let name = &*self.names[spread.adapter()];
-                let round = if spread == Spread::All {
-                    scanned
-                } else {
-                    ROUND
-                };
-                for _ in 0..round {
+            Work::Candidates => {
+                let name = &*self.names[ON_EIGHT];
+                for _ in 0..ROUND {
                     let least = black_box(tracker.least_loaded(black_box(name)));
                     assert!(least.is_some(), "everybody has room");
                 }
-                round
-            }
-            Work::FreeSlots => {
-                for _ in 0..scanned {
-                    let (free, loaded) = tracker.free_slots();
-                    assert!(free as u64 == workers && loaded as u64 >= workers * EACH);
-                }
-                scanned
-            }
-            Work::Slots => {
-                for _ in 0..ROUND {
-                    let asked = worker(self.rng.u64(..workers));
-                    assert!(tracker.with_room(&asked).is_some(), "everybody has room");
-                }
                 ROUND
             }
-            Work::View => {
-                for _ in 0..ROUND {
-                    assert!(tracker.view() > 0);
-                }
-                ROUND
-            }
-            Work::Event(_) => {
+            Work::Event => {
                 for _ in 0..16 {
                     tracker.apply(self.toggled.next());
                 }
-                let Toggled {
-                    worker,
-                    name,
-                    is_loaded,
-                    ..
-                } = &self.toggled;
-                assert_eq!(tracker.is_loaded(worker, name), *is_loaded);
+                let Toggled { worker, name, .. } = &self.toggled;
+                assert_eq!(tracker.is_loaded(worker, name), self.toggled.is_loaded);
                 16
             }
             Work::Placement => self.placements.round(tracker),
@@ -416,24 +273,16 @@ impl<T: Tracker> Share for Asking<T> {
 
 /// A design with so many pairs of worker and adapter, to be weighed.
 pub(crate) fn filled(arm: &str, pairs: u64) -> Option<Box<dyn Any>> {
-    fn loaded<M: LoraMap + Default + 'static>(pairs: u64) -> Box<dyn Any> {
-        let tracker = LoraTracker::<M>::default();
-        let is_new = |event| tracker.apply(event) == Ok(true);
-        assert!(loads(pairs).all(is_new), "pairs are fresh");
-        Box::new(tracker)
+    if arm == "reference" {
+        let maps = FourMaps::default();
+        loads(pairs).for_each(|event| maps.apply(event));
+        return Some(Box::new(maps));
     }
-    Some(match arm {
-        "dashmap" => loaded::<DashMapLoras>(pairs),
-        "papaya" => loaded::<PapayaLoras>(pairs),
-        "scc" => loaded::<SccLoras>(pairs),
-        "rwlock" => loaded::<RwLockLoras>(pairs),
-        "reference" => {
-            let maps = FourMaps::default();
-            loads(pairs).for_each(|event| maps.apply(event));
-            Box::new(maps)
-        }
-        _ => return None,
-    })
+    let map = Backend::of_arm(arm).ok()?.map(0);
+    let tracker = Tracked::with_map(TrackerConfig::default(), map);
+    let is_new = |event| tracker.apply(event) == Ok(true);
+    assert!(loads(pairs).all(is_new), "pairs are fresh");
+    Some(Box::new(tracker))
 }
 
 /// Each with a name of its own, as a decoded event has.

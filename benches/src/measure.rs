@@ -26,6 +26,7 @@ use std::{fs, thread};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use verdict::schema::Slice;
 
+use crate::planted::slowed;
 use crate::scenario::{Share, Shares};
 
 /// How long to work before the first slice: branch predictors, lazily made tables, a first churn. It finds caches warm that are
@@ -42,18 +43,21 @@ const CROWDED_SLICE: Duration = Duration::from_millis(40);
 #[expect(missing_debug_implementations, reason = "shares have nothing to show")]
 pub struct Measuring {
     shares: Shares,
-    planted: Option<f64>,
     cores: Vec<u32>,
     warm_up: Duration,
 }
 
 impl Measuring {
-    /// Of these shares, one a thread, pinned to these cores in turn. `planted` slows every round down by that share of its time.
+    /// Of these shares, one a thread, pinned to these cores in turn. `planted` slows them down by that
+    /// share of their time, if they are of the arm that can be ([`PLANTED`](crate::scenario::PLANTED)).
     #[must_use]
     pub fn new(shares: Shares, planted: Option<f64>, cores: Vec<u32>) -> Self {
+        let shares = match planted {
+            Some(extra) => slowed(shares, extra),
+            None => shares,
+        };
         Self {
             shares,
-            planted,
             cores,
             warm_up: FIRST_WARM_UP,
         }
@@ -71,7 +75,7 @@ impl Measuring {
         let waiting =
             AtomicU32::new(u32::try_from(self.shares.len()).expect("a handful of threads"));
         let all_are_here = OnceLock::new();
-        let (planted, warm_up) = (self.planted, self.warm_up);
+        let warm_up = self.warm_up;
         self.warm_up = WARM_UP;
         let parts = on_threads(&mut self.shares, cores, |number, share| {
             waiting.fetch_sub(1, Ordering::AcqRel);
@@ -84,8 +88,8 @@ impl Measuring {
                 }
             }
             let start = *all_are_here.get_or_init(Instant::now) + warm_up;
-            work_until(share, start, planted);
-            let own = part(share, start + length, planted, number == 0);
+            work_until(share, start);
+            let own = part(share, start + length, number == 0);
             if crowded {
                 // Its own time would leave out how long it waited for a core before it began.
                 let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
@@ -137,10 +141,10 @@ fn together(parts: &[Slice]) -> Slice {
 }
 
 /// What one thread does until `end`.
-fn part(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal: bool) -> Slice {
+fn part(share: &mut dyn Share, end: Instant, watches_steal: bool) -> Slice {
     let steal = || if watches_steal { steal_ticks() } else { 0 };
     let (delay_before, steal_before, start) = (run_delay(), steal(), Instant::now());
-    let ops = work_until(share, end, planted);
+    let ops = work_until(share, end);
     let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Slice {
         ops,
@@ -151,19 +155,10 @@ fn part(share: &mut dyn Share, end: Instant, planted: Option<f64>, watches_steal
 }
 
 /// A round at least: some take longer than a slice.
-fn work_until(share: &mut dyn Share, end: Instant, planted: Option<f64>) -> u64 {
+fn work_until(share: &mut dyn Share, end: Instant) -> u64 {
     let mut ops = 0;
-    let mut now = Instant::now();
-    while ops == 0 || now < end {
+    while ops == 0 || Instant::now() < end {
         ops += share.round();
-        let then = now;
-        now = Instant::now();
-        if let Some(extra) = planted {
-            let until = now + (now - then).mul_f64(extra);
-            while now < until {
-                now = Instant::now();
-            }
-        }
     }
     ops
 }

@@ -1,177 +1,189 @@
-//! The paths of `phase-state`: tokens by key, by step and by handle.
+//! The scenarios of `phase-state`: tokens by key, by step and by handle, and the
+//! [decode step](decode_step) that they are part of.
 //!
-//! All requests are thinking, each thread has its share of them, and the tokens were made before the start: what is
-//! measured is what a router does with them. Every token's answer is looked at, so that none can be left out.
+//! All requests are thinking, each thread has its share of them, and the tokens were made before
+//! the start: what is measured is what a router does with them. Every token's answer is looked at,
+//! so that none can be left out.
 
-use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Result, bail};
-use foldhash::fast::FixedState;
+use anyhow::Result;
 use phase_state::{
-    DashMapPhases, EntropySignal, PapayaPhases, PhaseEntry, PhaseEvent, PhaseMap, PhaseRouter,
-    PhaseRouterConfig, RequestHandle, RequestKey, RwLockPhases, SccPhases, StartPhase, StepToken,
+    EntropySignal, PhaseEntry, PhaseEvent, PhaseRouter, PhaseRouterConfig, RequestHandle,
+    RequestKey, StartPhase, StepToken,
 };
-use state_map::{DashMapBackend, DefaultHashBuilder};
 
+use crate::any_map::{AnyMap, Backend};
 use crate::baselines::phases::ReferencePhases;
-use crate::scenario::{Share, Shares, map_of};
+use crate::decode_step;
+use crate::scenario::{Scenario, Share, Shares, deciding, maps};
+use crate::threads::{Operation, Threads, beside};
 
-const START: u32 = 151_667;
+/// Markers as a published reasoning model has them.
+pub(crate) const START: u32 = 151_667;
+pub(crate) const END: u32 = 151_668;
+pub(crate) const EOS: u32 = 151_645;
 /// Tokens of a step, and of a round: short, so that a slice ends where it should.
 const STEP: usize = 64;
 const ROUND: usize = 1_024;
-/// The most tokens that are made beforehand for a thread: they should fit the second-level cache.
-const STREAM: usize = 16_384;
-/// Shards of the map whose keys all fall on one.
-const SHARDS: usize = 8;
+/// Of so many tokens one has a sample.
+pub(crate) const ONE_SAMPLE_IN: usize = 4;
+
+/// The crate on any map.
+pub(crate) type Router = PhaseRouter<AnyMap<RequestKey, PhaseEntry>>;
+
+const fn operation(name: &'static str, what: &'static str) -> Operation {
+    let adr = "0003";
+    Operation { adr, name, what }
+}
+
+static ON_TOKEN: Operation = operation("on-token", "one token by key");
+static ON_STEP: Operation = operation("on-step", "a step of up to 64 tokens by key");
+static HANDLE: Operation = operation("handle", "one token by handle");
+static DECODE_STEP: Operation = operation("decode-step", decode_step::WHAT);
 
 /// What varies between scenarios of one operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Threads that operate at once.
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// Requests that are tracked, over all threads.
-    pub requests: u64,
-    /// Of so many tokens one has a sample; 0 for none.
-    pub one_sample_in: u64,
-    /// Whether few requests get most of the tokens, by Zipf's law with 0.99, or all the same.
-    pub zipf: bool,
+    pub(crate) requests: u64,
     /// Of 100 operations so many replace a request by a new one.
-    pub churn_percent: u32,
-    /// The shards of a map that has shards; as many as it likes by itself if `None`.
-    pub shards: Option<usize>,
-    /// Whether all keys fall on one shard.
-    pub one_shard: bool,
+    churn_percent: u32,
+    /// The shards of DashMap; as many as it likes by itself if `None`.
+    shards: Option<usize>,
 }
 
-/// The name of the arm that is papaya with a counter planted that all tokens bump: what the ratios at two threads and more
-/// are there to catch.
-pub const COUNTING: &str = "papaya-counting";
+/// The scenarios, on a machine with so many cores: each operation as usual, and varied by one
+/// factor at a time.
+pub(crate) fn all(cores: u32) -> Vec<Scenario> {
+    let usual = Setting {
+        threads: cores,
+        requests: 1_024,
+        churn_percent: 0,
+        shards: None,
+    };
+    let threads = |threads| Setting { threads, ..usual };
+    let mut scenarios: Vec<_> = [&DECODE_STEP, &ON_TOKEN, &ON_STEP, &HANDLE]
+        .into_iter()
+        .flat_map(|operation| {
+            let alone = (cores > 1).then(|| scenario(operation, "threads=1", threads(1)));
+            [scenario(operation, "", usual)].into_iter().chain(alone)
+        })
+        .collect();
+    let hot = Setting {
+        requests: 1,
+        ..usual
+    };
+    let churn = Setting {
+        churn_percent: 10,
+        ..usual
+    };
+    let shards = Setting {
+        shards: Some(128),
+        ..usual
+    };
+    scenarios.extend([
+        // What a lock does when its holder loses its core.
+        scenario(&ON_TOKEN, "oversubscribed", threads(cores * 4)),
+        // One request that all threads feed.
+        scenario(&ON_TOKEN, "requests=1", hot),
+        scenario(&ON_TOKEN, "churn=10", churn),
+        // DashMap as it comes on 32 cores.
+        scenario(&ON_TOKEN, "shards=128", shards),
+    ]);
+    scenarios
+}
 
-/// Markers as a published reasoning model has them, and a budget that no run uses up.
-pub fn config() -> PhaseRouterConfig {
+fn scenario(operation: &'static Operation, variation: &str, setting: Setting) -> Scenario {
+    let arms = if operation.name == DECODE_STEP.name {
+        deciding()
+    } else {
+        maps()
+    };
+    let arms = beside(arms, ["reference"]);
+    operation.scenario(variation, setting.threads, arms, move |threads| {
+        shares(operation.name, setting, threads)
+    })
+}
+
+/// Its markers, and a budget that no run uses up.
+pub(crate) fn config() -> PhaseRouterConfig {
     PhaseRouterConfig {
         max_think_tokens: u32::MAX,
-        ..PhaseRouterConfig::with_marker_ids([START], [151_668], [151_643, 151_645])
+        ..PhaseRouterConfig::with_marker_ids([START], [END], [151_643, EOS])
     }
 }
 
-/// By key, one token at a time.
-///
-/// # Errors
-///
-/// If there is no such arm.
-pub fn by_key(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    if arm == "reference" {
+/// The reference has no steps and no handles, and takes the tokens one by one, by key.
+fn shares(operation: &str, setting: Setting, threads: Threads<'_>) -> Result<Shares> {
+    if operation == DECODE_STEP.name {
+        return decode_step::shares(threads, setting);
+    }
+    if threads.arm == "reference" {
         let phases = Arc::new(ReferencePhases::new(config()));
         for key in keys(setting) {
             phases.register(key);
             let _ = phases.on_token(key, START, None);
         }
-        return Ok(each_thread(setting, seed, |stream| Tokens {
+        return Ok(threads.each(|thread, rng| Tokens {
             phases: Arc::clone(&phases),
-            stream,
+            stream: Stream::new(setting, thread, rng),
         }));
     }
-    let counting = arm == COUNTING;
-    on_map(
-        arm,
-        setting,
-        ByKey {
-            setting,
-            seed,
-            counting,
-        },
-    )
-}
-
-/// By key, a step at a time. The reference has no steps, and takes the tokens one by one.
-///
-/// # Errors
-///
-/// If there is no such arm.
-pub fn by_step(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    if arm == "reference" {
-        return by_key(arm, setting, seed);
-    }
-    on_map(arm, setting, ByStep { setting, seed })
-}
-
-/// By handle. The reference has no handles, and takes the tokens by key.
-///
-/// # Errors
-///
-/// If there is no such arm.
-pub fn by_handle(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    if arm == "reference" {
-        return by_key(arm, setting, seed);
-    }
-    on_map(arm, setting, ByHandle { setting, seed })
-}
-
-/// Something to build on whichever map an arm stands for.
-pub(crate) trait OnMap {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares;
-}
-
-pub(crate) fn on_map(arm: &str, setting: &Setting, what: impl OnMap) -> Result<Shares> {
-    let map = if arm == COUNTING {
-        "papaya"
-    } else {
-        map_of(arm)
+    let backend = match (Backend::of_arm(threads.arm)?, setting.shards) {
+        (Backend::DashMap, Some(shards)) => Backend::Sharded(shards),
+        (backend, _) => backend,
     };
-    Ok(match (map, setting.shards) {
-        ("dashmap", _) if setting.one_shard => {
-            let map = DashMapBackend::<RequestKey, PhaseEntry, _>::with_capacity_hasher_and_shards(
-                0,
-                hasher(),
-                SHARDS,
-            );
-            what.build(map?)
-        }
-        ("dashmap", None) => what.build(DashMapPhases::new()),
-        ("dashmap", Some(shards)) => {
-            let hasher = DefaultHashBuilder::default();
-            what.build(DashMapPhases::with_capacity_hasher_and_shards(
-                0, hasher, shards,
-            )?)
-        }
-        ("papaya", _) => what.build(PapayaPhases::new()),
-        ("scc", _) => what.build(SccPhases::new()),
-        ("rwlock", _) => what.build(RwLockPhases::new()),
-        _ => bail!("no map is called {arm}"),
+    let phases = router(backend, config());
+    if operation == HANDLE.name {
+        return Ok(threads.each(|thread, rng| Handles {
+            handles: share(setting, thread)
+                .map(|key| phases.track_in(key, StartPhase::ThinkDecode))
+                .collect::<Result<_, _>>()
+                .expect("fresh keys"),
+            stream: Stream::new(setting, thread, rng),
+            at: 0,
+        }));
+    }
+    let is_new = |key| phases.register_in(key, StartPhase::ThinkDecode);
+    assert!(keys(setting).all(is_new), "fresh keys");
+    Ok(if operation == ON_STEP.name {
+        threads.each(|thread, rng| Steps {
+            phases: Arc::clone(&phases),
+            stream: Stream::new(setting, thread, rng),
+            events: Vec::with_capacity(STEP),
+        })
+    } else {
+        threads.each(|thread, rng| Tokens {
+            phases: Arc::clone(&phases),
+            stream: Stream::new(setting, thread, rng),
+        })
     })
 }
 
-fn hasher() -> FixedState {
-    FixedState::with_seed(0)
+/// One without requests.
+pub(crate) fn router(backend: Backend, config: PhaseRouterConfig) -> Arc<Router> {
+    let router = PhaseRouter::with_map(config, backend.map(0));
+    Arc::new(router.expect("a valid configuration"))
 }
 
 /// The keys of all requests.
-fn keys(setting: &Setting) -> Vec<RequestKey> {
-    let falls_on_the_shard = |key: &RequestKey| {
-        // As DashMap chooses: by the bits below the seven that the table's tags take.
-        let shard = (hasher().hash_one(key) << 7) >> (u64::BITS - SHARDS.ilog2());
-        !setting.one_shard || shard == 0
-    };
-    let requests = usize::try_from(setting.requests).unwrap_or(usize::MAX);
-    (0..)
-        .map(RequestKey::from)
-        .filter(falls_on_the_shard)
-        .take(requests)
-        .collect()
+fn keys(setting: Setting) -> impl Iterator<Item = RequestKey> {
+    (0..setting.requests).map(RequestKey::from)
 }
 
 /// The keys of a thread; all of them where there are too few to share out.
-fn share(keys: &[RequestKey], thread: usize, threads: usize) -> Vec<RequestKey> {
-    if keys.len() < threads {
-        keys.to_vec()
+fn share(setting: Setting, thread: usize) -> impl Iterator<Item = RequestKey> {
+    let threads = setting.threads as usize;
+    let (first, every) = if setting.requests < threads as u64 {
+        (0, 1)
     } else {
-        keys.iter().skip(thread).step_by(threads).copied().collect()
-    }
+        (thread, threads)
+    };
+    keys(setting).skip(first).step_by(every)
 }
 
 /// What a thread feeds, again and again, and where a request is replaced by a new one.
@@ -182,39 +194,28 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(keys: &[RequestKey], setting: &Setting, rng: &mut fastrand::Rng) -> Self {
-        // Each request has a token with a sample within as many passes as it takes.
-        let passes = usize::try_from(setting.one_sample_in.max(1)).unwrap_or(1);
-        let length = (keys.len() * passes).clamp(ROUND, STREAM);
-        let popular = Zipf::new(keys.len());
-        let in_order = !setting.zipf && keys.len() * passes <= STREAM;
+    fn new(setting: Setting, thread: usize, mut rng: fastrand::Rng) -> Self {
+        let keys: Vec<_> = share(setting, thread).collect();
+        // In order, and so often that each request has a token with a sample.
+        let length = (keys.len() * ONE_SAMPLE_IN).max(ROUND);
         let stream: Vec<StepToken> = (0..length)
             .map(|at| {
-                let key = match (in_order, setting.zipf) {
-                    (true, _) => keys[at % keys.len()],
-                    (false, true) => keys[popular.rank(rng)],
-                    (false, false) => keys[rng.usize(..keys.len())],
-                };
-                let token = StepToken::new(key, rng.u32(0..START));
+                let token = StepToken::new(keys[at % keys.len()], rng.u32(0..START));
                 let signal = EntropySignal {
                     token_entropy: rng.f32() * 4.0,
                     eat: rng.f32(),
                 };
-                let sampled =
-                    setting.one_sample_in > 0 && (at / keys.len() + at).is_multiple_of(passes);
-                if sampled {
+                if (at / keys.len() + at).is_multiple_of(ONE_SAMPLE_IN) {
                     token.with_sample(signal)
                 } else {
                     token
                 }
             })
             .collect();
-        let churn = (0..ROUND)
-            .map(|_| rng.u32(0..100) < setting.churn_percent)
-            .collect();
+        let churn = (0..ROUND).map(|_| rng.u32(0..100) < setting.churn_percent);
         Self {
             rounds: stream.chunks(ROUND).map(<[_]>::to_vec).collect(),
-            churn,
+            churn: churn.collect(),
             at: 0,
         }
     }
@@ -223,48 +224,6 @@ impl Stream {
         self.at = (self.at + 1) % self.rounds.len();
         (&self.rounds[self.at], &self.churn)
     }
-}
-
-/// Ranks by Zipf's law with exponent 0.99.
-pub(crate) struct Zipf(Vec<f64>);
-
-impl Zipf {
-    pub(crate) fn new(ranks: usize) -> Self {
-        let weights = (1..=ranks).map(|rank| (rank as f64).powf(-0.99));
-        Self(
-            weights
-                .scan(0.0, |sum, weight| {
-                    *sum += weight;
-                    Some(*sum)
-                })
-                .collect(),
-        )
-    }
-
-    pub(crate) fn rank(&self, rng: &mut fastrand::Rng) -> usize {
-        let at = rng.f64() * self.0.last().copied().unwrap_or_default();
-        self.0
-            .partition_point(|sum| *sum < at)
-            .min(self.0.len().saturating_sub(1))
-    }
-}
-
-fn each_thread<S: Share + 'static>(
-    setting: &Setting,
-    seed: u64,
-    mut make: impl FnMut(Stream) -> S,
-) -> Shares {
-    let (keys, threads) = (keys(setting), setting.threads as usize);
-    (0..threads)
-        .map(|thread| {
-            let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(thread as u64));
-            Box::new(make(Stream::new(
-                &share(&keys, thread, threads),
-                setting,
-                &mut rng,
-            ))) as Box<dyn Share>
-        })
-        .collect()
 }
 
 fn is_answered(event: Option<PhaseEvent>) -> u64 {
@@ -277,12 +236,12 @@ fn settle(fed: usize, answered: u64) -> u64 {
 }
 
 /// What takes tokens by key.
-trait Phases: Send {
+trait Phases: Send + Sync + 'static {
     fn take(&self, token: &StepToken) -> Option<PhaseEvent>;
     fn replace(&self, key: RequestKey);
 }
 
-impl Phases for Arc<ReferencePhases> {
+impl Phases for ReferencePhases {
     fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
         self.on_token(*key, *token, sample.as_ref())
     }
@@ -295,7 +254,7 @@ impl Phases for Arc<ReferencePhases> {
     }
 }
 
-impl<M: PhaseMap> Phases for Arc<PhaseRouter<M>> {
+impl Phases for Router {
     fn take(&self, StepToken { key, token, sample }: &StepToken) -> Option<PhaseEvent> {
         self.on_token(*key, *token, sample.as_ref())
     }
@@ -307,7 +266,7 @@ impl<M: PhaseMap> Phases for Arc<PhaseRouter<M>> {
 }
 
 struct Tokens<P> {
-    phases: P,
+    phases: Arc<P>,
     stream: Stream,
 }
 
@@ -325,114 +284,21 @@ impl<P: Phases> Share for Tokens<P> {
     }
 }
 
-fn tracking<M: PhaseMap>(map: M, setting: &Setting) -> Arc<PhaseRouter<M>> {
-    let router = PhaseRouter::with_map(config(), map).expect("a valid configuration");
-    for key in keys(setting) {
-        assert!(router.register_in(key, StartPhase::ThinkDecode));
-    }
-    Arc::new(router)
-}
-
-struct ByKey<'a> {
-    setting: &'a Setting,
-    seed: u64,
-    counting: bool,
-}
-
-impl OnMap for ByKey<'_> {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
-        let phases = tracking(map, self.setting);
-        let (setting, seed) = (self.setting, self.seed);
-        if self.counting {
-            return each_thread(setting, seed, |stream| Tokens {
-                phases: Counting(Arc::clone(&phases)),
-                stream,
-            });
-        }
-        each_thread(setting, seed, |stream| Tokens {
-            phases: Arc::clone(&phases),
-            stream,
-        })
-    }
-}
-
-/// With a counter that all tokens bump.
-struct Counting<P>(P);
-
-impl<P: Phases> Phases for Counting<P> {
-    fn take(&self, token: &StepToken) -> Option<PhaseEvent> {
-        static TOKENS: AtomicU64 = AtomicU64::new(0);
-        TOKENS.fetch_add(1, Ordering::Relaxed);
-        self.0.take(token)
-    }
-
-    fn replace(&self, key: RequestKey) {
-        self.0.replace(key);
-    }
-}
-
-struct ByStep<'a> {
-    setting: &'a Setting,
-    seed: u64,
-}
-
-impl OnMap for ByStep<'_> {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
-        let router = tracking(map, self.setting);
-        each_thread(self.setting, self.seed, |stream| Steps {
-            router: Arc::clone(&router),
-            stream,
-            events: Vec::with_capacity(STEP),
-        })
-    }
-}
-
-struct Steps<M> {
-    router: Arc<PhaseRouter<M>>,
+struct Steps {
+    phases: Arc<Router>,
     stream: Stream,
     events: Vec<Option<PhaseEvent>>,
 }
 
-impl<M: PhaseMap> Share for Steps<M> {
+impl Share for Steps {
     fn round(&mut self) -> u64 {
         let (round, _) = self.stream.next();
         let mut answered = 0;
         for step in round.chunks(STEP) {
-            self.router.on_step(step, &mut self.events);
-            answered += self
-                .events
-                .iter()
-                .map(|event| is_answered(*event))
-                .sum::<u64>();
+            self.phases.on_step(step, &mut self.events);
+            answered += self.events.iter().copied().map(is_answered).sum::<u64>();
         }
         settle(round.len(), answered)
-    }
-}
-
-struct ByHandle<'a> {
-    setting: &'a Setting,
-    seed: u64,
-}
-
-impl OnMap for ByHandle<'_> {
-    fn build<M: PhaseMap + 'static>(self, map: M) -> Shares {
-        let router = Arc::new(PhaseRouter::with_map(config(), map).expect("a valid configuration"));
-        let (keys, threads) = (keys(self.setting), self.setting.threads as usize);
-        let mut thread = 0;
-        each_thread(self.setting, self.seed, |stream| {
-            let own = share(&keys, thread, threads);
-            thread += 1;
-            let track = |key| {
-                router
-                    .track_in(key, StartPhase::ThinkDecode)
-                    .expect("a fresh key")
-            };
-            Handles {
-                handles: own.into_iter().map(track).collect(),
-                stream,
-                at: 0,
-            }
-        })
     }
 }
 
@@ -447,7 +313,7 @@ impl Share for Handles {
         let (round, _) = self.stream.next();
         let mut answered = 0;
         for StepToken { token, sample, .. } in round {
-            // In order, whatever the token's key: an engine has the handle in the request's own slot.
+            // In order, whatever the token's key: an engine has the handle in the request's slot.
             self.at += 1;
             if self.at == self.handles.len() {
                 self.at = 0;

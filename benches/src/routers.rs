@@ -1,8 +1,10 @@
-//! The paths of `router-snapshot`: a selection, a registration, and two whole operations that lookups by id are part of.
+//! The paths of `router-snapshot`: a selection, and the two whole operations that lookups by id are
+//! part of.
 //!
-//! A fleet has HTTP routers and workers, half of them regular and half PD, so that what each request prefers is there.
-//! Changes come so many a second by the clock, which is read once a round, and are the first thread's; its share of the time
-//! that they take is measured with the rest.
+//! A fleet has HTTP routers and workers, half of them regular and half PD, so that what each
+//! request prefers is there. In `router-lookup` workers come and go so many a second by the clock,
+//! which is read once a round, and are the first thread's; its share of the time that they take is
+//! measured with the rest.
 
 mod whole;
 
@@ -11,18 +13,20 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use router_snapshot::{
-    DashMapRouters, PapayaRouters, Role as WorkerRole, Router, RouterClass, RouterManager,
-    RouterMap, RouterMode, RwLockRouters, SccRouters, Selection, WorkerSpec,
+    Role as WorkerRole, Router, RouterClass, RouterEntry, RouterId, RouterManager, RouterMode,
+    Selection, WorkerEntry, WorkerSpec,
 };
 use verdict::schema::{Arm, Role};
 use worker_id::WorkerWithDpRank;
 
 use self::whole::{Joining, Routing};
+use crate::any_map::{AnyMap, Backend};
 use crate::baselines::routers::PublishedRouters;
 use crate::changes::Changes;
-use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
+use crate::scenario::{Scenario, Share, Shares, deciding};
+use crate::threads::{Operation, Threads, beside};
 
 /// The requests of a thread, made beforehand.
 const REQUESTS: usize = 1_024;
@@ -32,13 +36,20 @@ const SCANNED_A_ROUND: usize = 2_048;
 /// Workers of a model.
 const WORKERS_PER_MODEL: u64 = 4;
 
+/// The crate on any maps.
+type Manager = RouterManager<
+    dyn Router,
+    (
+        AnyMap<RouterId, RouterEntry<dyn Router>>,
+        AnyMap<WorkerWithDpRank, WorkerEntry>,
+    ),
+>;
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Work {
     /// A router is chosen, for a request that names no model or one that does.
     Select { named: bool },
-    /// A router comes and another one goes.
-    Register,
     /// A request is routed and made ready to be sent on.
     Route,
     /// A worker joins, is looked up, falls ill and leaves.
@@ -55,12 +66,8 @@ pub(crate) fn filled(arm: &str, workers: u64) -> Option<Box<dyn Any>> {
         changes_a_second: 0,
     };
     Some(match arm {
-        "dashmap" => Box::new(fleet.manager::<DashMapRouters>()),
-        "papaya" => Box::new(fleet.manager::<PapayaRouters>()),
-        "scc" => Box::new(fleet.manager::<SccRouters>()),
-        "rwlock" => Box::new(fleet.manager::<RwLockRouters>()),
         "reference" => Box::new(fleet.published()),
-        _ => return None,
+        map => Box::new(fleet.manager(Backend::of_arm(map).ok()?)),
     })
 }
 
@@ -83,158 +90,87 @@ pub(crate) fn all(cores: u32) -> Vec<Scenario> {
         models: 10,
         changes_a_second: 0,
     };
-    let route = Fleet {
-        work: Work::Route,
-        models: 250,
-        changes_a_second: 1_000,
-        ..select
-    };
     let join = Fleet {
         work: Work::Join,
         models: 250,
         ..select
     };
-    let register = Fleet {
-        work: Work::Register,
-        threads: 1,
-        ..select
-    };
-    let mut all = Vec::new();
-    let mut add = |variation: &str, fleet: Fleet| {
-        let (base, what, gating) = match fleet.work {
-            Work::Select { .. } => ("router-select", "the router for a request", false),
-            Work::Register => ("router-register", "one router comes, another goes", false),
-            Work::Route => (
-                "router-lookup",
-                "a request: its headers read, a router chosen, its worker looked up, what is sent upstream made; workers come and go",
-                true,
-            ),
-            Work::Join => (
-                "router-churn",
-                "a worker joins: its registration read, stored, looked up, ill, gone; the answer serialised",
-                true,
-            ),
-        };
-        let gating = gating && variation.is_empty();
-        let (name, what) = varied(base, what, variation);
-        all.push(Scenario {
-            name,
-            adr: "0007",
-            gating,
-            what,
-            threads: fleet.threads,
-            arms: fleet.arms(),
-            build: Arc::new(move |arm, seed| fleet.shares(arm, seed)),
-        });
-    };
-
-    add("", route);
-    add("", join);
-    add("", select);
-    for fleet in [route, join, select] {
-        if cores > 1 {
-            add(
-                "threads=1",
-                Fleet {
-                    threads: 1,
-                    ..fleet
-                },
-            );
-        }
-    }
     let idle = Fleet {
-        changes_a_second: 0,
-        ..route
+        work: Work::Route,
+        ..join
     };
-    add("idle", idle);
-    for routers in [2, 10, 1_000, 10_000] {
-        let fleet = Fleet { routers, ..select };
-        add(&format!("routers={routers}"), fleet);
-        if cores > 1 {
-            let fleet = Fleet {
-                threads: 1,
-                ..fleet
-            };
-            add(&format!("routers={routers},threads=1"), fleet);
-        }
-    }
-    for changes_a_second in [10, 1_000] {
-        for routers in [2, 10, 100, 1_000, 10_000] {
-            let fleet = Fleet {
-                routers,
-                changes_a_second,
-                ..select
-            };
-            add(
-                &format!("routers={routers},changes={changes_a_second}"),
-                fleet,
-            );
-        }
-    }
+    let route = Fleet {
+        changes_a_second: 1_000,
+        ..idle
+    };
     let named = Fleet {
         work: Work::Select { named: true },
         models: 1_000,
         ..select
     };
-    add("models=1000", named);
-    if cores > 1 {
-        add(
-            "models=1000,threads=1",
-            Fleet {
+    let mut fleets = vec![
+        ("", route),
+        ("", join),
+        ("", select),
+        ("models=1000", named),
+    ];
+    let sizes = [
+        ("routers=2", 2),
+        ("routers=10", 10),
+        ("routers=1000", 1_000),
+        ("routers=10000", 10_000),
+    ];
+    fleets.extend(sizes.map(|(variation, routers)| (variation, Fleet { routers, ..select })));
+    let mut all = vec![idle.scenario("idle")];
+    for (variation, fleet) in fleets {
+        all.push(fleet.scenario(variation));
+        if cores > 1 {
+            let comma = if variation.is_empty() { "" } else { "," };
+            let alone = Fleet {
                 threads: 1,
-                ..named
-            },
-        );
-    }
-    for routers in [100, 5_000, 10_000] {
-        let variation = if routers == register.routers {
-            String::new()
-        } else {
-            format!("routers={routers}")
-        };
-        add(
-            &variation,
-            Fleet {
-                routers,
-                ..register
-            },
-        );
+                ..fleet
+            };
+            all.push(alone.scenario(&format!("{variation}{comma}threads=1")));
+        }
     }
     all
 }
 
 impl Fleet {
-    fn arms(&self) -> Vec<Arm> {
-        match self.work {
-            Work::Select { .. } => vec![
-                Arm::new("snapshot", Role::Incumbent),
-                Arm::new("scan", Role::Reference),
-                Arm::new("collect", Role::Reference),
-            ],
-            Work::Register => vec![
-                Arm::new("snapshot", Role::Incumbent),
-                Arm::new("scan", Role::Reference),
-            ],
-            Work::Route | Work::Join => maps(),
-        }
+    fn scenario(self, variation: &str) -> Scenario {
+        let (name, what, arms) = match self.work {
+            Work::Select { .. } => {
+                let ours = vec![Arm::new("snapshot", Role::Incumbent)];
+                let arms = beside(ours, ["scan", "collect"]);
+                ("router-select", "the router for a request", arms)
+            }
+            Work::Route => ("router-lookup", whole::ROUTING, deciding()),
+            Work::Join => ("router-churn", whole::JOINING, deciding()),
+        };
+        let adr = "0007";
+        Operation { adr, name, what }.scenario(variation, self.threads, arms, move |threads| {
+            self.shares(threads)
+        })
     }
 
-    fn shares(self, arm: &str, seed: u64) -> Result<Shares> {
-        Ok(match (self.work, map_of(arm)) {
-            (Work::Select { .. } | Work::Register, "snapshot") => {
-                self.choosing(self.manager::<DashMapRouters>(), ROUND, seed)
-            }
-            (Work::Select { .. } | Work::Register, "scan") => {
-                self.choosing(self.published(), self.scanned(), seed)
-            }
-            (Work::Select { .. }, "collect") => {
-                self.choosing(Collecting(self.published()), self.scanned(), seed)
-            }
-            (Work::Route | Work::Join, "dashmap") => self.whole::<DashMapRouters>(seed),
-            (Work::Route | Work::Join, "papaya") => self.whole::<PapayaRouters>(seed),
-            (Work::Route | Work::Join, "scc") => self.whole::<SccRouters>(seed),
-            (Work::Route | Work::Join, "rwlock") => self.whole::<RwLockRouters>(seed),
-            _ => bail!("no routers are chosen by {arm}"),
+    fn shares(self, threads: Threads<'_>) -> Result<Shares> {
+        if let Work::Select { named } = self.work {
+            // Those that look at all routers.
+            let scanned = (SCANNED_A_ROUND / self.routers).clamp(1, ROUND);
+            return Ok(match threads.arm {
+                "scan" => self.choosing(threads, named, self.published(), scanned),
+                "collect" => self.choosing(threads, named, Collecting(self.published()), scanned),
+                _ => self.choosing(threads, named, self.manager(Backend::DashMap), ROUND),
+            });
+        }
+        let manager = Arc::new(self.manager(Backend::of_arm(threads.arm)?));
+        Ok(if self.work == Work::Join {
+            threads.each(|thread, rng| Joining::new(Arc::clone(&manager), self, thread, rng))
+        } else {
+            threads.each(|thread, rng| {
+                let changes = Changes::of_thread(thread, self.changes_a_second);
+                Routing::new(Arc::clone(&manager), self, changes, rng)
+            })
         })
     }
 
@@ -247,7 +183,8 @@ impl Fleet {
             } else {
                 format!("router-{number}")
             };
-            (id, router(class))
+            let router: Arc<dyn Router> = Arc::new(Target(class));
+            (id, router)
         })
     }
 
@@ -268,8 +205,10 @@ impl Fleet {
         }
     }
 
-    fn manager<M: RouterMap<dyn Router> + Default>(self) -> RouterManager<dyn Router, M> {
-        let manager = RouterManager::with_map(RouterMode::Multi, M::default());
+    fn manager(self, backend: Backend) -> Manager {
+        let workers = usize::try_from(self.models * WORKERS_PER_MODEL).unwrap_or_default();
+        let maps = (backend.map(self.routers), backend.map(workers));
+        let manager = RouterManager::with_map(RouterMode::Multi, maps);
         manager
             .update(|batch| {
                 for (id, router) in self.routers() {
@@ -288,23 +227,15 @@ impl Fleet {
         PublishedRouters::new(self.routers(), &workers)
     }
 
-    /// Operations of a round where each looks at all routers.
-    fn scanned(self) -> usize {
-        (SCANNED_A_ROUND / self.routers).clamp(1, ROUND)
-    }
-
-    fn choosing<C: Choosing>(self, chooser: C, round: usize, seed: u64) -> Shares {
+    fn choosing<C: Choosing>(
+        self,
+        threads: Threads<'_>,
+        named: bool,
+        chooser: C,
+        round: usize,
+    ) -> Shares {
         let chooser = Arc::new(chooser);
-        self.each_thread(seed, |rng, changes| -> Box<dyn Share> {
-            let (chooser, comings) = (Arc::clone(&chooser), Comings::default());
-            if self.work == Work::Register {
-                return Box::new(Registering {
-                    chooser,
-                    comings,
-                    round: round.min(16),
-                });
-            }
-            let named = self.work == Work::Select { named: true };
+        threads.each(|_, mut rng| {
             let mut names = String::new();
             let requests = (0..REQUESTS).map(|_| {
                 let start = names.len();
@@ -313,42 +244,14 @@ impl Fleet {
                 }
                 (named.then_some(start..names.len()), rng.bool())
             });
-            Box::new(Choices {
-                chooser,
+            Choices {
+                chooser: Arc::clone(&chooser),
                 requests: requests.collect(),
                 names,
                 at: 0,
                 round,
-                changes,
-                comings,
-            })
-        })
-    }
-
-    fn whole<M: RouterMap<dyn Router> + Default + 'static>(self, seed: u64) -> Shares {
-        let manager = Arc::new(self.manager::<M>());
-        let mut thread = 0;
-        self.each_thread(seed, |rng, changes| -> Box<dyn Share> {
-            let manager = Arc::clone(&manager);
-            thread += 1;
-            match self.work {
-                Work::Join => Box::new(Joining::new(manager, self, thread, rng)),
-                _ => Box::new(Routing::new(manager, self, changes, rng)),
             }
         })
-    }
-
-    fn each_thread(
-        self,
-        seed: u64,
-        mut make: impl FnMut(&mut fastrand::Rng, Changes) -> Box<dyn Share>,
-    ) -> Shares {
-        (0..self.threads)
-            .map(|thread| {
-                let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread)));
-                make(&mut rng, Changes::of_thread(thread, self.changes_a_second))
-            })
-            .collect()
     }
 }
 
@@ -360,10 +263,6 @@ impl Router for Target {
     }
 }
 
-fn router(class: RouterClass) -> Arc<dyn Router> {
-    Arc::new(Target(class))
-}
-
 /// As long as models are called.
 fn model(number: u64) -> String {
     format!("meta-llama/Llama-3.1-8B-Instruct-{number:04}")
@@ -373,40 +272,22 @@ fn worker_id(number: u64) -> WorkerWithDpRank {
     WorkerWithDpRank::from_worker_id(number)
 }
 
-/// What chooses routers, and has them registered.
+/// What chooses routers.
 trait Choosing: Send + Sync + 'static {
     /// Whether the router that was chosen is a PD one.
     fn choose(&self, model: Option<&str>, prefer_pd: bool) -> Option<bool>;
-    fn come(&self, id: String, router: Arc<dyn Router>);
-    fn go(&self, id: &str) -> bool;
 }
 
-impl<M: RouterMap<dyn Router> + 'static> Choosing for RouterManager<dyn Router, M> {
+impl Choosing for Manager {
     fn choose(&self, model: Option<&str>, prefer_pd: bool) -> Option<bool> {
         let selected = self.select(&Selection { model, prefer_pd }).ok()?;
         Some(selected.class().is_pd())
-    }
-
-    fn come(&self, id: String, router: Arc<dyn Router>) {
-        self.register(id, router).expect("a fresh id");
-    }
-
-    fn go(&self, id: &str) -> bool {
-        self.deregister(id).is_some()
     }
 }
 
 impl Choosing for PublishedRouters {
     fn choose(&self, model: Option<&str>, prefer_pd: bool) -> Option<bool> {
         Some(self.select(model, prefer_pd)?.class().is_pd())
-    }
-
-    fn come(&self, id: String, router: Arc<dyn Router>) {
-        self.register(id, router);
-    }
-
-    fn go(&self, id: &str) -> bool {
-        self.deregister(id)
     }
 }
 
@@ -416,49 +297,21 @@ impl Choosing for Collecting {
     fn choose(&self, model: Option<&str>, prefer_pd: bool) -> Option<bool> {
         Some(self.0.select_collecting(model, prefer_pd)?.class().is_pd())
     }
-
-    fn come(&self, id: String, router: Arc<dyn Router>) {
-        self.0.register(id, router);
-    }
-
-    fn go(&self, id: &str) -> bool {
-        self.0.deregister(id)
-    }
-}
-
-/// Routers that come, each of which goes when the next one has come.
-#[derive(Default)]
-struct Comings(u64);
-
-impl Comings {
-    fn next(&mut self, chooser: &impl Choosing) {
-        let id = |number: u64| format!("newcomer-{number}");
-        chooser.come(id(self.0), router(RouterClass::HttpRegular));
-        if self.0 > 0 {
-            assert!(chooser.go(&id(self.0 - 1)), "it has come");
-        }
-        self.0 += 1;
-    }
 }
 
 struct Choices<C> {
     chooser: Arc<C>,
     /// Where the name of each one's model is, and whether it prefers PD.
     requests: Vec<(Option<Range<usize>>, bool)>,
-    /// One after the other: a gateway has just read the name that it looks up, so that it must not be what a selection
-    /// waits for.
+    /// One after the other: a gateway has just read the name that it looks up, so that it must not
+    /// be what a selection waits for.
     names: String,
     at: usize,
     round: usize,
-    changes: Changes,
-    comings: Comings,
 }
 
 impl<C: Choosing> Share for Choices<C> {
     fn round(&mut self) -> u64 {
-        if self.changes.due() {
-            self.comings.next(&*self.chooser);
-        }
         if self.at + self.round > self.requests.len() {
             self.at = 0;
         }
@@ -473,21 +326,5 @@ impl<C: Choosing> Share for Choices<C> {
         self.at += self.round;
         assert_eq!(as_wanted, self.round as u64, "the wrong router");
         as_wanted
-    }
-}
-
-struct Registering<C> {
-    chooser: Arc<C>,
-    comings: Comings,
-    round: usize,
-}
-
-impl<C: Choosing> Share for Registering<C> {
-    fn round(&mut self) -> u64 {
-        for _ in 0..self.round {
-            self.comings.next(&*self.chooser);
-        }
-        assert_eq!(self.chooser.choose(None, true), Some(true));
-        self.round as u64
     }
 }

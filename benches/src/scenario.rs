@@ -81,8 +81,12 @@ impl fmt::Debug for Scenario {
 
 /// The name of the arm that is the incumbent once more.
 pub const AGAIN: &str = "dashmap-again";
-/// The name of the arm that is the incumbent, slowed down by a tenth.
+/// The name of the arm that is the incumbent, slowed down by a tenth: see
+/// [`planted`](crate::planted).
 pub const PLANTED: &str = "dashmap-plus-10-percent";
+
+/// The name of the arm whose maps cost next to nothing: see [`free`](crate::free).
+pub const FREE: &str = "free";
 
 /// The shards of an arm that is the incumbent with more of them, such as `dashmap-shards=64`: one that a run adds, where a
 /// gauge from production asks for it.
@@ -91,27 +95,27 @@ pub fn more_shards(arm: &str) -> Option<usize> {
     arm.strip_prefix("dashmap-shards=")?.parse().ok()
 }
 
-/// The map behind an arm: the incumbent's, for the arms that are the incumbent in disguise.
-#[must_use]
-pub fn map_of(arm: &str) -> &str {
-    match arm {
-        AGAIN | PLANTED => "dashmap",
-        _ if more_shards(arm).is_some() => "dashmap",
-        other => other,
-    }
-}
-
-/// The arms of every comparison of maps: the incumbent, again, slowed down, the candidates, the rejected baseline.
+/// The arms of every comparison of maps: the incumbent, again, the candidates, the rejected
+/// baseline.
 #[must_use]
 pub fn maps() -> Vec<Arm> {
     vec![
         Arm::new("dashmap", Role::Incumbent),
         Arm::new(AGAIN, Role::IncumbentAgain),
-        Arm::new(PLANTED, Role::Planted { extra: 0.10 }),
         Arm::new("papaya", Role::Candidate),
         Arm::new("scc", Role::Candidate),
         Arm::new("rwlock", Role::Baseline),
     ]
+}
+
+/// Those of a scenario that may decide a record: with the positive control, and a map that costs
+/// next to nothing.
+#[must_use]
+pub fn deciding() -> Vec<Arm> {
+    let mut arms = maps();
+    arms.push(Arm::new(PLANTED, Role::Planted { extra: 0.10 }));
+    arms.push(Arm::new(FREE, Role::Free));
+    arms
 }
 
 /// A scenario's name, and what it stands for, from those of its operation and the one factor that is not as usual.

@@ -1,26 +1,25 @@
-//! A gateway and its workers in one process, over real TCP: the five crates in their places, and a check of all they do.
+//! A gateway and its workers in one process, over real TCP: the five crates in their places, and a
+//! check of all they do.
 //!
 //! # Design
 //!
-//! A request is routed (`router-snapshot` says by which class of router, `affinity` to which worker, `lora-tracker` to which
-//! one if its session has none), its response stream is registered (`call-home`, on `stream-registry`), its worker calls home,
-//! and each token that comes in goes through `phase-state`. Meanwhile adapters join and leave workers, and workers die.
+//! A request is routed (`router-snapshot` says by which class of router, `affinity` to which
+//! worker, `lora-tracker` to which one if its session has none), its response stream is registered
+//! (`call-home`, on `stream-registry`), its worker calls home, and each token that comes in goes
+//! through `phase-state`. Meanwhile adapters join and leave workers, and workers die.
 //!
-//! Requests either keep so many in flight, or come at a rate whether or not those before them have ended; then the time to the
-//! first token counts from when a request was due.
-//!
-//! **It checks itself.** Every token says whose it is and which, and the frontend knows what has to come. A request that ends
-//! with anything but its last token counts as *cut* if its worker died, and as *lost* if not. At the end every worker leaves,
-//! every session is released, and what any index still holds is *leaked*.
+//! **It checks itself.** Every token says whose it is and which, and the frontend knows what has to
+//! come. A request that ends with anything but its last token counts as *cut* if its worker died,
+//! and as *lost* if not. At the end every worker leaves, every session is released, and what any
+//! index still holds is *leaked*.
 //!
 //! # Why
 //!
-//! - *No pause between tokens*: a model takes milliseconds for each, which would only leave the machine idle. What is measured
-//!   is what a gateway, its connections and the test's own workers take of a processor, with as many requests in
-//!   flight as told; the latencies are those of a gateway without a spare cycle, unless a rate is given that leaves some.
-//! - *Without the network* it is a scenario of `cargo xtask bench` as well, where a map's nanoseconds can be seen, beside the
-//!   reference designs.
-//! - *Workers in threads of this process, with runtimes of their own*: so that it is one command, and they can still die.
+//! - *No pause between tokens*: a model takes milliseconds for each, which would only leave the
+//!   machine idle, and races unseen.
+//! - *Nothing is timed*: over TCP a token is microseconds of the system's. What the crates take is
+//!   measured [without the network](in_process), beside the reference designs.
+//! - *Workers in threads of this process, with runtimes of their own*: they can die.
 
 mod backends;
 mod changes;
@@ -37,22 +36,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use call_home::{CallHomeOptions, CallHomeServer, StreamReader};
-use phase_state::{PhaseEvent, RequestHandle};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-pub use self::backends::{Backends, Part, Swap};
+pub use self::backends::Backends;
 use self::changes::Changes;
 use self::fleet::{Fleet, Server};
 use self::front::Front;
+use self::report::End;
 pub use self::report::Report;
-use self::report::{End, MapShare, Tally};
 use self::worker::Job;
-use self::workload::{Fed, Follower, Request, Workload};
+use self::workload::{Follower, Request, Workload};
 
-/// How long what is in flight has to end, once nothing new begins. Nothing takes that long but what hangs.
+/// How long what is in flight has to end, once nothing new begins. Nothing takes that long but what
+/// hangs.
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long a client waits that was refused.
 const UNTIL_RETRY: Duration = Duration::from_millis(1);
@@ -64,16 +62,12 @@ pub struct Options {
     pub time: Duration,
     /// How many requests are started at most.
     pub requests: Option<u64>,
-    /// Requests a second, started whether or not others have ended; or as many as can be, with `in_flight` at a time.
-    pub rate: Option<f64>,
-    /// Requests in flight, where no rate is given.
+    /// Requests in flight.
     pub in_flight: usize,
     /// Workers. At least two: one for each class of router.
     pub workers: usize,
     /// A worker dies every so often, and comes back.
     pub kill_every: Option<Duration>,
-    /// Whether tokens go to `phase-state` by handle: as if its map cost a token nothing.
-    pub handles: bool,
     /// The backend of each crate.
     pub backends: Backends,
 }
@@ -82,16 +76,11 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// If the options make no sense, or the system has no threads or sockets for it. What goes wrong with requests is in the
-/// report.
+/// If the options make no sense, or the system has no threads or sockets for it. What goes wrong
+/// with requests is in the report.
 pub fn run(options: &Options) -> Result<Report> {
     ensure!(options.workers >= 2, "there must be two workers at least");
     ensure!(options.in_flight > 0, "nothing is ever in flight");
-    let rate = options.rate.unwrap_or(1.0);
-    ensure!(
-        rate.is_finite() && rate >= 0.001,
-        "{rate} requests a second are no rate"
-    );
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(serve(options));
     // A request that hangs is in the report, and must not keep us.
@@ -103,44 +92,32 @@ async fn serve(options: &Options) -> Result<Report> {
     let front = Front::new(&options.backends)?;
     let fleet = Fleet::start(options.workers, &front)?;
     let server =
-        CallHomeServer::bind_with_map(CallHomeOptions::default(), options.backends.streams.map());
+        CallHomeServer::bind_with_map(CallHomeOptions::default(), options.backends.streams.map(0));
     let gateway = Arc::new(Gateway {
         options: *options,
         front,
         fleet,
         server: server.await?,
-        tally: Mutex::default(),
+        report: Mutex::default(),
         numbers: AtomicU64::new(0),
     });
 
     let changes = Changes::start(&gateway);
-    let (cpu, start) = (cpu_time(), Instant::now());
     let requests = TaskTracker::new();
-    match options.rate {
-        None => gateway.closed_loop(&requests, start),
-        Some(rate) => gateway.open_loop(&requests, start, rate).await,
-    }
+    gateway.start(&requests);
     requests.close();
     // Requests that have not ended by then are counted by their absence.
     let _ = timeout(options.time + DRAIN, requests.wait()).await;
-    let (elapsed, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
     let killed = changes.stop().await?;
 
-    let mut tally = gateway.tally().clone();
-    tally.settle();
+    let mut report = gateway.report().clone();
+    report.settle();
     gateway.fleet.stop(&gateway.front, &gateway.server).await?;
     // Of what a worker has finished, the frontend has read the end.
-    tally.lost += gateway.fleet.finished().saturating_sub(tally.complete);
-    let map = gateway.map_share();
-    Ok(Report {
-        backends: options.backends,
-        elapsed,
-        cpu,
-        killed,
-        tally,
-        map,
-        remains: gateway.remains().await,
-    })
+    report.lost += gateway.fleet.finished().saturating_sub(report.complete);
+    report.killed = killed;
+    report.remains = gateway.remains().await;
+    Ok(report)
 }
 
 /// The frontend, and its workers.
@@ -149,32 +126,30 @@ struct Gateway {
     front: Front,
     fleet: Fleet,
     server: Server,
-    tally: Mutex<Tally>,
+    report: Mutex<Report>,
     numbers: AtomicU64,
 }
 
 impl Gateway {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self, start: Instant, number: u64) -> bool {
-        start.elapsed() >= self.options.time
-            || self.options.requests.is_some_and(|most| number >= most)
-    }
-
-    fn closed_loop(self: &Arc<Self>, requests: &TaskTracker, start: Instant) {
-        let mut workload = Workload::new(1);
+    /// Keeps so many requests in flight until it is over.
+    fn start(self: &Arc<Self>, requests: &TaskTracker) {
+        let mut workload = Workload::new(fastrand::Rng::with_seed(1));
+        let begun = Instant::now();
         for _ in 0..self.options.in_flight {
             let (gateway, mut workload) = (Arc::clone(self), workload.fork());
             requests.spawn(async move {
                 loop {
                     let number = gateway.numbers.fetch_add(1, Ordering::Relaxed);
-                    if gateway.is_over(start, number) {
+                    let most = gateway.options.requests.unwrap_or(u64::MAX);
+                    if begun.elapsed() >= gateway.options.time || number >= most {
                         return;
                     }
-                    let end = gateway.request(workload.request(number), Instant::now());
-                    if end.await == End::Refused {
+                    let end = gateway.request(workload.request(number)).await;
+                    if end == End::Refused {
                         sleep(UNTIL_RETRY).await;
                     }
                 }
@@ -182,37 +157,19 @@ impl Gateway {
         }
     }
 
-    async fn open_loop(self: &Arc<Self>, requests: &TaskTracker, start: Instant, rate: f64) {
-        let mut workload = Workload::new(1);
-        for number in 0.. {
-            let due = start + Duration::from_secs_f64(number as f64 / rate);
-            sleep_until(due.into()).await;
-            if self.is_over(start, number) {
-                return;
-            }
-            let (gateway, request) = (Arc::clone(self), workload.request(number));
-            requests.spawn(async move { gateway.request(request, due).await });
-        }
-    }
-
     /// A request from its beginning to its end.
-    async fn request(&self, request: Arc<Request>, due: Instant) -> End {
-        self.tally().started += 1;
-        let mut answer = Answer {
-            follower: Follower::new(Arc::clone(&request)),
-            last: due,
-            gaps: Vec::with_capacity(request.output() as usize),
-        };
-        let end = self.dispatch(&request, &mut answer).await;
-        let mut tally = self.tally();
-        tally.tokens += u64::from(answer.follower.came());
-        tally.lost += answer.follower.lost;
-        tally.doubled += answer.follower.doubled;
-        tally.ended(end, &answer.gaps);
+    async fn request(&self, request: Arc<Request>) -> End {
+        self.report().started += 1;
+        let mut follower = Follower::new(Arc::clone(&request));
+        let end = self.dispatch(&request, &mut follower).await;
+        let mut report = self.report();
+        report.lost += follower.lost;
+        report.doubled += follower.doubled;
+        report.ended(end);
         end
     }
 
-    async fn dispatch(&self, request: &Arc<Request>, answer: &mut Answer) -> End {
+    async fn dispatch(&self, request: &Arc<Request>, answer: &mut Follower) -> End {
         let Ok(routed) = self.front.route(request).await else {
             return End::Refused;
         };
@@ -238,7 +195,7 @@ impl Gateway {
         {
             return failed();
         }
-        let Ok(phase) = Phase::start(self, request.number) else {
+        let Some(tracked) = Tracked::start(self, request.number) else {
             return End::Lost;
         };
         let job = Job {
@@ -249,7 +206,7 @@ impl Gateway {
             return failed();
         }
         match pending.await {
-            Ok(reader) => match answer.read(reader, phase).await {
+            Ok(reader) => match tracked.read(reader, answer).await {
                 Ok(()) => End::Complete,
                 Err(()) => failed(),
             },
@@ -277,104 +234,37 @@ impl Gateway {
         ]);
         remains
     }
-
-    /// What a token costs `phase-state` by key and by handle, with as many requests as were in flight. A bound, and
-    /// no measurement of the loop: there nobody can tell tens of nanoseconds.
-    fn map_share(&self) -> MapShare {
-        const TOKENS: u32 = 200_000;
-        let phases = &self.front.phases;
-        let keys: Vec<u64> = (0..self.options.in_flight as u64)
-            .map(|at| u64::MAX - at)
-            .collect();
-        let count = |event: Option<PhaseEvent>| u32::from(event == Some(PhaseEvent::Unchanged));
-        let mut answered = 0;
-
-        assert!(keys.iter().all(|key| phases.register(*key)), "fresh keys");
-        let start = Instant::now();
-        for key in keys.iter().cycle().take(TOKENS as usize) {
-            answered += count(phases.on_token(*key, 1_000, None));
-        }
-        let by_key = start.elapsed() / TOKENS;
-        assert!(keys.iter().all(|key| phases.reap(*key)), "tracked keys");
-
-        let mut handles: Vec<_> = keys.iter().flat_map(|key| phases.track(*key)).collect();
-        let start = Instant::now();
-        for at in (0..handles.len()).cycle().take(TOKENS as usize) {
-            answered += count(handles[at].on_token(1_000, None));
-        }
-        let by_handle = start.elapsed() / TOKENS;
-        assert_eq!(answered, 2 * TOKENS, "a token was not answered");
-        MapShare { by_key, by_handle }
-    }
 }
 
-/// Who tells `phase-state` of the tokens, until the request ends.
-enum Phase<'a> {
-    Key(&'a Gateway, u64),
-    Handle(RequestHandle),
-}
+/// A request that `phase-state` follows until it ends. What is not reaped shows among the tracked
+/// requests at the end.
+struct Tracked<'a>(&'a Gateway, u64);
 
-impl<'a> Phase<'a> {
-    /// An error if the request is tracked already.
-    fn start(gateway: &'a Gateway, number: u64) -> Result<Self, ()> {
-        let phases = &gateway.front.phases;
-        if gateway.options.handles {
-            return phases.track(number).map(Self::Handle).map_err(drop);
-        }
-        let fresh = phases.register(number);
-        fresh.then_some(Self::Key(gateway, number)).ok_or(())
+impl<'a> Tracked<'a> {
+    /// `None` if the request is tracked already.
+    fn start(gateway: &'a Gateway, number: u64) -> Option<Self> {
+        let is_new = gateway.front.phases.register(number);
+        is_new.then_some(Self(gateway, number))
     }
 
-    fn on_token(&mut self, Fed { token, sample, .. }: &Fed) -> Option<PhaseEvent> {
-        match self {
-            Self::Key(gateway, number) => {
-                let phases = &gateway.front.phases;
-                phases.on_token(*number, *token, sample.as_ref())
-            }
-            Self::Handle(handle) => handle.on_token(*token, sample.as_ref()),
-        }
-    }
-}
-
-impl Drop for Phase<'_> {
-    fn drop(&mut self) {
-        // A handle does so by itself. What is not reaped shows among the tracked requests at the end.
-        if let Self::Key(gateway, number) = self {
-            gateway.front.phases.reap(*number);
-        }
-    }
-}
-
-/// An answer as it comes in.
-struct Answer {
-    follower: Follower,
-    last: Instant,
-    gaps: Vec<u64>,
-}
-
-impl Answer {
-    /// Reads to the clean end, or to an error.
-    async fn read(&mut self, mut reader: StreamReader, mut phase: Phase<'_>) -> Result<(), ()> {
+    /// Reads an answer to its clean end, or to an error.
+    async fn read(&self, mut reader: StreamReader, answer: &mut Follower) -> Result<(), ()> {
+        let Self(gateway, number) = self;
         while let Some(piece) = reader.next().await.map_err(drop)? {
-            let now = Instant::now();
-            let gap = now.duration_since(self.last).as_nanos();
-            self.gaps.push(u64::try_from(gap).unwrap_or(u64::MAX));
-            self.last = now;
-            if let Some(fed) = self.follower.take(piece)
-                && phase.on_token(&fed) != Some(fed.event)
-            {
-                self.follower.lost += 1;
+            if let Some(fed) = answer.take(piece) {
+                let phases = &gateway.front.phases;
+                let event = phases.on_token(*number, fed.token, fed.sample.as_ref());
+                answer.lost += u64::from(event != Some(fed.event));
             }
         }
-        self.follower.finish();
+        answer.finish();
         Ok(())
     }
 }
 
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
+impl Drop for Tracked<'_> {
+    fn drop(&mut self) {
+        let Self(gateway, number) = self;
+        gateway.front.phases.reap(*number);
+    }
 }

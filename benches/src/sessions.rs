@@ -1,7 +1,11 @@
 //! The paths of `affinity`: a hit by itself, and the routing of a whole turn.
 //!
-//! Sessions have ids of 36 characters, as clients make them, and each has a pin. The store's clock moves on with every round
-//! of the first thread, so that nearly every hit finds a deadline to store.
+//! Sessions have ids of 36 characters, as clients make them, and each has a pin. The store's clock
+//! moves on with every round of the first thread, so that nearly every hit finds a deadline to
+//! store.
+//!
+//! The arm `free` leaves out the map. A hit still hashes its session's id, finds the entry's own
+//! line far away, and stores the deadline there.
 
 use std::any::Any;
 use std::hint::black_box;
@@ -11,16 +15,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use affinity::{
-    BindingKind, DashMapSessions, MemoryStore, MemoryStoreConfig, PapayaSessions, RwLockSessions,
-    SccSessions, SessionMap, StickySessionRouter,
+    BindingKind, MemoryStore, MemoryStoreConfig, SessionEntry, SessionFingerprint,
+    StickySessionRouter,
 };
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use verdict::schema::{Arm, Role};
+use uuid::Uuid;
 use worker_id::WorkerWithDpRank;
 
-use crate::baselines::sessions::{MokaSessions, ReferenceSessions};
-use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
+use crate::any_map::{AnyMap, Backend};
+use crate::baselines::sessions::ReferenceSessions;
+use crate::scenario::{Scenario, Share, Shares, deciding, maps};
+use crate::threads::{Operation, Threads, beside};
 
 const TTL: Duration = Duration::from_secs(3_600);
 /// Hits of a round.
@@ -31,87 +37,61 @@ const SESSIONS: u64 = 100_000;
 /// Bytes of a session's id.
 const ID: usize = 36;
 
-/// What varies between scenarios.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Setting {
-    threads: u32,
-    sessions: u64,
-    /// The routing of a turn, from the header and body of its request to the decision, as JSON.
-    turns: bool,
-}
+const HIT: Operation = Operation {
+    adr: "0006",
+    name: "affinity-hit",
+    what: "a lookup of a pinned session, its deadline stored",
+};
+const TURN: Operation = Operation {
+    adr: "0006",
+    name: "affinity-turn",
+    what: "the routing of a turn whose session is pinned: header and body parsed, candidates \
+        checked, decision written",
+};
+
+/// The crate on any map.
+type Router = StickySessionRouter<MemoryStore<AnyMap<SessionFingerprint, SessionEntry>>>;
 
 /// The scenarios, on a machine with so many cores.
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
     let mut all = Vec::new();
-    let mut add = |variation: &str, threads: u32, sessions: u64, turns: bool| {
-        let (base, what) = if turns {
-            (
-                "affinity-turn",
-                "the routing of a turn whose session is pinned: header and body parsed, candidates checked, decision written",
-            )
-        } else {
-            (
-                "affinity-hit",
-                "a lookup of a pinned session, its deadline stored",
-            )
-        };
-        let (name, what) = varied(base, what, variation);
-        let setting = Setting {
-            threads,
-            sessions,
-            turns,
-        };
-        all.push(Scenario {
-            name,
-            adr: "0006",
-            gating: turns && variation.is_empty(),
-            what,
-            threads,
-            arms: arms(),
-            build: Arc::new(move |arm, seed| on_arm(arm, &setting, seed)),
-        });
-    };
-    for turns in [true, false] {
-        add("", cores, SESSIONS, turns);
+    for whole in [true, false] {
+        all.push(scenario("", cores, SESSIONS, whole));
         if cores > 1 {
-            add("threads=1", 1, SESSIONS, turns);
+            all.push(scenario("threads=1", 1, SESSIONS, whole));
         }
     }
-    add("sessions=1000", cores, 1_000, false);
+    all.push(scenario("sessions=1000", cores, 1_000, false));
     all
 }
 
-fn arms() -> Vec<Arm> {
-    let references = ["reference", "moka"].map(|name| Arm::new(name, Role::Reference));
-    maps().into_iter().chain(references).collect()
+/// `whole` is the routing of a turn, from the header and body of its request to the decision, as
+/// JSON.
+fn scenario(variation: &str, threads: u32, sessions: u64, whole: bool) -> Scenario {
+    let (operation, arms) = if whole {
+        (TURN, deciding())
+    } else {
+        (HIT, maps())
+    };
+    let arms = beside(arms, ["reference"]);
+    operation.scenario(variation, threads, arms, move |threads| {
+        shares(threads, sessions, whole)
+    })
 }
 
-fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    let ids = ids(setting.sessions);
-    Ok(match map_of(arm) {
-        "dashmap" => shares(memory(DashMapSessions::new(), &ids), &ids, setting, seed),
-        "papaya" => shares(memory(PapayaSessions::new(), &ids), &ids, setting, seed),
-        "scc" => shares(memory(SccSessions::new(), &ids), &ids, setting, seed),
-        "rwlock" => shares(memory(RwLockSessions::new(), &ids), &ids, setting, seed),
-        "reference" => shares(reference(&ids), &ids, setting, seed),
-        "moka" => {
-            let sessions = MokaSessions::new(setting.sessions * 2, TTL);
-            ids.iter().for_each(|id| sessions.put(id, worker_of(id)));
-            shares(sessions, &ids, setting, seed)
-        }
-        _ => bail!("no store is called {arm}"),
+fn shares(threads: Threads<'_>, sessions: u64, whole: bool) -> Result<Shares> {
+    let ids = ids(sessions);
+    Ok(match threads.arm {
+        "reference" => each_thread(threads, reference(&ids), &ids, whole),
+        map => each_thread(threads, memory(Backend::of_arm(map)?, &ids), &ids, whole),
     })
 }
 
 /// A store with a pin for each of these, to be weighed.
 pub(crate) fn filled(arm: &str, ids: &[String]) -> Option<Box<dyn Any>> {
     Some(match arm {
-        "dashmap" => Box::new(memory(DashMapSessions::new(), ids)),
-        "papaya" => Box::new(memory(PapayaSessions::new(), ids)),
-        "scc" => Box::new(memory(SccSessions::new(), ids)),
-        "rwlock" => Box::new(memory(RwLockSessions::new(), ids)),
         "reference" => Box::new(reference(ids)),
-        _ => return None,
+        map => Box::new(memory(Backend::of_arm(map).ok()?, ids)),
     })
 }
 
@@ -126,18 +106,7 @@ fn reference(ids: &[String]) -> ReferenceSessions {
 #[must_use]
 pub fn ids(sessions: u64) -> Vec<String> {
     let mut rng = fastrand::Rng::with_seed(sessions);
-    let id = |_| {
-        let bits = rng.u128(..);
-        let hex = format!("{bits:032x}");
-        format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
-    };
+    let id = |_| Uuid::from_u128(rng.u128(..)).to_string();
     (0..sessions).map(id).collect()
 }
 
@@ -145,13 +114,14 @@ fn worker_of(id: &str) -> WorkerWithDpRank {
     WorkerWithDpRank::from(u64::from(id.as_bytes()[0]) % WORKERS)
 }
 
-fn memory<M: SessionMap>(map: M, ids: &[String]) -> StickySessionRouter<MemoryStore<M>> {
+fn memory(backend: Backend, ids: &[String]) -> Router {
     let config = MemoryStoreConfig {
         ttl: TTL,
         capacity: ids.len(),
         ..MemoryStoreConfig::default()
     };
-    let store = MemoryStore::with_map(config, map).expect("a valid configuration");
+    let store = MemoryStore::with_map(config, backend.map(ids.len()));
+    let store = store.expect("a valid configuration");
     for id in ids {
         let written = store.claim(id, worker_of(id), BindingKind::RouterOnly);
         assert!(written.is_ok_and(|written| written.applied), "a fresh id");
@@ -173,7 +143,7 @@ trait Pins: Send + Sync + 'static {
     fn tick(&self) {}
 }
 
-impl<M: SessionMap + 'static> Pins for StickySessionRouter<MemoryStore<M>> {
+impl Pins for Router {
     fn hit(&self, id: &str) -> Option<WorkerWithDpRank> {
         Some(self.store().get(id).ok()??.worker)
     }
@@ -199,37 +169,29 @@ impl Pins for ReferenceSessions {
     }
 }
 
-impl Pins for MokaSessions {
-    fn hit(&self, id: &str) -> Option<WorkerWithDpRank> {
-        self.get(id)
-    }
-}
-
-fn shares<P: Pins>(pins: P, ids: &[String], setting: &Setting, seed: u64) -> Shares {
+fn each_thread<P: Pins>(threads: Threads<'_>, pins: P, ids: &[String], whole: bool) -> Shares {
     let pins = Arc::new(pins);
-    (0..setting.threads)
-        .map(|thread| {
-            let mut order: Vec<&str> = ids.iter().map(String::as_str).collect();
-            fastrand::Rng::with_seed(seed.wrapping_add(u64::from(thread))).shuffle(&mut order);
-            let hits = Hits {
-                pins: Arc::clone(&pins),
-                ids: order.concat(),
-                next: 0,
-                moves_the_clock: thread == 0,
-            };
-            if setting.turns {
-                Box::new(Turns::new(hits)) as Box<dyn Share>
-            } else {
-                Box::new(hits)
-            }
-        })
-        .collect()
+    let hits = |thread, mut rng: fastrand::Rng| {
+        let mut order: Vec<&str> = ids.iter().map(String::as_str).collect();
+        rng.shuffle(&mut order);
+        Hits {
+            pins: Arc::clone(&pins),
+            ids: order.concat(),
+            next: 0,
+            moves_the_clock: thread == 0,
+        }
+    };
+    if whole {
+        threads.each(|thread, rng| Turns::new(hits(thread, rng)))
+    } else {
+        threads.each(hits)
+    }
 }
 
 struct Hits<P> {
     pins: Arc<P>,
-    /// Every id once, in random order, one after the other: a gateway has just read the id that it looks up, so that
-    /// it must not be what a hit waits for.
+    /// Every id once, in random order, one after the other: a gateway has just read the id that it
+    /// looks up, so that it must not be what a hit waits for.
     ids: String,
     next: usize,
     moves_the_clock: bool,
@@ -295,7 +257,10 @@ struct Turns<P> {
 
 impl<P> Turns<P> {
     fn new(hits: Hits<P>) -> Self {
-        let message = |role: &str, words: usize| serde_json::json!({ "role": role, "content": "what the user said, word for word ".repeat(words) });
+        let message = |role: &str, times: usize| {
+            let content = "what the user said, word for word ".repeat(times);
+            serde_json::json!({ "role": role, "content": content })
+        };
         let messages = [
             message("system", 8),
             message("user", 4),

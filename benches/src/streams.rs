@@ -1,11 +1,15 @@
-//! Streams that workers call home for: a stream's life by itself, and with the work that a frontend does beside it.
+//! Streams that workers call home for: a stream's life by itself, and with the work that a frontend
+//! does beside it.
 //!
-//! Streams are in flight all the time. An operation opens one (registers it, polls its future once as a task that waits
-//! does, associates it with one of eight instances) and settles the oldest (claims it, establishes it, receives it). In
-//! `stream-request` it also serialises the request that carries the id, 512 prompt tokens and all, and reads the worker's
-//! handshake, both by `serde_json`. Every answer is checked.
+//! Streams are in flight all the time. An operation opens one (registers it, polls its future once
+//! as a task that waits does, associates it with one of eight instances) and settles the oldest
+//! (claims it, establishes it, receives it). In `stream-request` it also serialises the request
+//! that carries the id, 512 prompt tokens and all, and reads the worker's handshake, both by
+//! `serde_json`. Every answer is checked. Some arms are asynchronous: all run in a future, which is
+//! entered once a round.
 //!
-//! All arms run on a runtime of the thread's own, for some of them are asynchronous: it is entered once a round.
+//! The arm `free` leaves out the map: the stream's insertion, its removal, and the two times that
+//! it is found by its id. The id, the cell, the tombstones and their lock stay.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -15,148 +19,86 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use state_map::DefaultHashBuilder;
 use stream_registry::{
-    DashMapStreams, PapayaStreams, Registration, RwLockStreams, SccStreams, StreamId, StreamKind,
-    StreamMap, StreamRegistry, StreamRegistryConfig,
+    Claim, Established, Registration, StreamEntry, StreamId, StreamKind, StreamRegistry,
+    StreamRegistryConfig,
 };
-use tokio::runtime::{Builder, Runtime};
-use verdict::schema::{Arm, Role};
+use tokio::sync::oneshot;
 use worker_id::EndpointInstanceId;
 
-use crate::baselines::streams::{AsyncMutex, FourMaps, Ids, OneMutex, Receiver};
-use crate::scenario::{Scenario, Share, Shares, map_of, maps, varied};
+use crate::any_map::{AnyMap, Backend};
+use crate::baselines::streams::{AsyncMutex, FourMaps, OneMutex};
+use crate::scenario::{Scenario, Share, Shares, deciding, maps};
+use crate::threads::{Operation, Threads, beside};
 
 /// Operations of a round: short, so that a slice ends where it should.
 const ROUND: usize = 64;
+/// Streams in flight, over all threads.
+const IN_FLIGHT: u64 = 1_024;
 const INSTANCES: u64 = 8;
 const PROMPT: usize = 512;
 const ADDRESS: &str = "10.12.0.7:41923";
 
-/// What varies between scenarios.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Setting {
-    threads: u32,
-    /// Over all threads.
-    in_flight: u64,
-    shards: Option<usize>,
-    /// With the request that carries the stream's id, and the handshake that brings it back.
-    whole: bool,
-}
+const LIFE: Operation = Operation {
+    adr: "0004",
+    name: "stream-life",
+    what: "a response stream: registered, associated, claimed, established, received",
+};
+const REQUEST: Operation = Operation {
+    adr: "0004",
+    name: "stream-request",
+    what: "a frontend's part of a request: its stream's life, its envelope serialised, the \
+        worker's handshake read",
+};
 
 /// The scenarios, on a machine with so many cores.
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
-    let usual = Setting {
-        threads: cores,
-        in_flight: 1_024,
-        shards: None,
-        whole: true,
-    };
     let mut all = Vec::new();
-    let mut add = |variation: &str, setting: Setting| {
-        let (base, what) = if setting.whole {
-            (
-                "stream-request",
-                "a frontend's part of a request: its stream's life, its envelope serialised, the worker's handshake read",
-            )
-        } else {
-            (
-                "stream-life",
-                "a response stream: registered, associated, claimed, established, received",
-            )
-        };
-        let (name, what) = varied(base, what, variation);
-        all.push(Scenario {
-            name,
-            adr: "0004",
-            gating: setting.whole && variation.is_empty(),
-            what,
-            threads: setting.threads,
-            arms: arms(setting.whole),
-            build: Arc::new(move |arm, seed| on_arm(arm, &setting, seed)),
-        });
-    };
     for whole in [true, false] {
-        let usual = Setting { whole, ..usual };
-        add("", usual);
+        all.push(scenario("", cores, whole));
         if cores > 1 {
-            let setting = Setting {
-                threads: 1,
-                ..usual
-            };
-            add("threads=1", setting);
+            all.push(scenario("threads=1", 1, whole));
         }
-        let setting = Setting {
-            threads: cores * 4,
-            ..usual
-        };
-        add("oversubscribed", setting);
     }
-    for in_flight in [8, 100_000] {
-        let setting = Setting {
-            in_flight,
-            whole: false,
-            ..usual
-        };
-        add(&format!("in-flight={in_flight}"), setting);
-    }
-    let setting = Setting {
-        shards: Some(128),
-        whole: false,
-        ..usual
-    };
-    add("shards=128", setting);
+    all.push(scenario("oversubscribed", cores * 4, false));
     all
 }
 
-fn arms(whole: bool) -> Vec<Arm> {
-    let mut references = vec!["reference", "one-mutex", "async-mutex"];
-    if !whole {
-        // What is left of the difference where the ids come from the same generator.
-        references.extend(["reference-own-ids", "one-mutex-own-ids"]);
-    }
-    let references = references
-        .into_iter()
-        .map(|name| Arm::new(name, Role::Reference));
-    maps().into_iter().chain(references).collect()
-}
-
-fn on_arm(arm: &str, setting: &Setting, seed: u64) -> Result<Shares> {
-    let make = Make { setting, seed };
-    match (map_of(arm), setting.shards) {
-        ("dashmap", None) => make.on_map(DashMapStreams::new()),
-        ("dashmap", Some(shards)) => {
-            let hasher = DefaultHashBuilder::default();
-            make.on_map(DashMapStreams::with_capacity_hasher_and_shards(
-                0, hasher, shards,
-            )?)
-        }
-        ("papaya", _) => make.on_map(PapayaStreams::new()),
-        ("scc", _) => make.on_map(SccStreams::new()),
-        ("rwlock", _) => make.on_map(RwLockStreams::new()),
-        ("reference", _) => make.each(&Arc::new(FourMaps::new(Ids::OfTheKernel))),
-        ("reference-own-ids", _) => make.each(&Arc::new(FourMaps::new(Ids::OfTheThread))),
-        ("one-mutex", _) => make.each(&Arc::new(OneMutex::new(Ids::OfTheKernel))),
-        ("one-mutex-own-ids", _) => make.each(&Arc::new(OneMutex::new(Ids::OfTheThread))),
-        ("async-mutex", _) => make.each(&Arc::new(AsyncMutex::new(Ids::OfTheKernel))),
-        _ => bail!("no design is called {arm}"),
-    }
-}
-
-/// A design with so many streams in flight, and what waits for them, to be weighed. These are the shares that are timed: a second
-/// caller of what they call would have the compiler inline it otherwise, and move the instructions by 2 %.
-pub(crate) fn filled(arm: &str, streams: u64) -> Option<Box<dyn Any>> {
-    let setting = Setting {
-        threads: 1,
-        in_flight: streams,
-        shards: None,
-        whole: false,
+/// `whole` is with the request that carries the stream's id, and the handshake that brings it back.
+fn scenario(variation: &str, threads: u32, whole: bool) -> Scenario {
+    let (operation, arms) = if whole {
+        (REQUEST, deciding())
+    } else {
+        (LIFE, maps())
     };
-    let shares = on_arm(arm, &setting, 1).ok()?;
-    Some(Box::new(shares))
+    let arms = beside(arms, ["reference", "one-mutex", "async-mutex"]);
+    operation.scenario(variation, threads, arms, move |threads| {
+        shares(threads, IN_FLIGHT, whole)
+    })
+}
+
+fn shares(threads: Threads<'_>, in_flight: u64, whole: bool) -> Result<Shares> {
+    Ok(match threads.arm {
+        "reference" => lives(threads, &Arc::<FourMaps<_>>::default(), in_flight, whole),
+        "one-mutex" => lives(threads, &Arc::<OneMutex<_>>::default(), in_flight, whole),
+        "async-mutex" => lives(threads, &Arc::<AsyncMutex<_>>::default(), in_flight, whole),
+        map => lives(threads, &registry(Backend::of_arm(map)?), in_flight, whole),
+    })
+}
+
+/// A design with so many streams in flight, and what waits for them, to be weighed. These are the
+/// shares that are timed: a second caller of what they call would have the compiler inline it
+/// otherwise, and move the instructions by 2 %.
+pub(crate) fn filled(arm: &str, streams: u64) -> Option<Box<dyn Any>> {
+    let threads = Threads {
+        arm,
+        count: 1,
+        seed: 1,
+    };
+    Some(Box::new(shares(threads, streams, false).ok()?))
 }
 
 fn instances() -> Vec<EndpointInstanceId> {
@@ -166,24 +108,57 @@ fn instances() -> Vec<EndpointInstanceId> {
         .collect()
 }
 
-/// What a registrant receives.
-type Connection = u64;
+/// The crate on any map.
+pub type Registry<T> = StreamRegistry<T, AnyMap<StreamId, StreamEntry<T>>>;
 
-/// A way to keep streams.
-trait Streams: Send + 'static {
-    type Id: Serialize + DeserializeOwned + Clone + Send;
-    type Waits: Future + Unpin + Send;
-
-    fn register(&self) -> impl Future<Output = (Self::Id, Self::Waits)>;
-    fn associate(&self, id: &Self::Id, to: &EndpointInstanceId) -> impl Future<Output = bool>;
-    /// Claims it, and establishes it with a connection.
-    fn establish(&self, id: &Self::Id, connection: Connection) -> impl Future<Output = bool>;
-    fn received(answer: <Self::Waits as Future>::Output) -> Option<Connection>;
+/// One without streams.
+#[must_use]
+pub fn registry<T: Send + 'static>(backend: Backend) -> Arc<Registry<T>> {
+    let config = StreamRegistryConfig::default();
+    Arc::new(StreamRegistry::with_map(config, backend.map(0)))
 }
 
-impl<M: StreamMap<Connection> + 'static> Streams for Arc<StreamRegistry<Connection, M>> {
+/// A way to keep streams of `T`.
+pub trait Streams<T>: Clone + Send + Sync + 'static {
+    /// What it knows a stream by.
+    type Id: Serialize + DeserializeOwned + Send;
+    /// What the registrant waits for.
+    type Waits: Future + Unpin + Send;
+    /// The right to establish a stream.
+    type Claim: Send;
+    /// What is held while the stream is in use.
+    type InUse: Send;
+
+    /// Registers a stream.
+    fn register(&self) -> impl Future<Output = (Self::Id, Self::Waits)> + Send;
+
+    /// Ties it to an instance. False if that has gone.
+    fn associate(
+        &self,
+        id: &Self::Id,
+        to: &EndpointInstanceId,
+    ) -> impl Future<Output = bool> + Send;
+
+    /// Claims a stream that waits.
+    fn claim(&self, id: &Self::Id) -> impl Future<Output = Option<Self::Claim>> + Send;
+
+    /// Answers whoever registered it, if it still waits.
+    fn establish(claim: Self::Claim, with: T) -> Option<Self::InUse>;
+
+    /// What it was established with.
+    fn received(answer: <Self::Waits as Future>::Output) -> Option<T>;
+
+    /// The id as it travels, and as it came.
+    fn sent(id: &Self::Id) -> StreamId;
+    /// See [`sent`](Self::sent).
+    fn came(id: StreamId) -> Self::Id;
+}
+
+impl<T: Send + 'static> Streams<T> for Arc<Registry<T>> {
     type Id = StreamId;
-    type Waits = Registration<Connection>;
+    type Waits = Registration<T>;
+    type Claim = Claim<T>;
+    type InUse = Established<T>;
 
     fn register(&self) -> impl Future<Output = (StreamId, Self::Waits)> {
         let stream = StreamRegistry::register(self, StreamKind::Response);
@@ -194,22 +169,35 @@ impl<M: StreamMap<Connection> + 'static> Streams for Arc<StreamRegistry<Connecti
         ready(StreamRegistry::associate(self, &[*id], to).is_ok())
     }
 
-    fn establish(&self, id: &StreamId, connection: Connection) -> impl Future<Output = bool> {
-        let claim = self.claim(*id, StreamKind::Response);
-        ready(claim.is_ok_and(|claim| claim.establish(connection).is_ok()))
+    fn claim(&self, id: &StreamId) -> impl Future<Output = Option<Claim<T>>> {
+        ready(StreamRegistry::claim(self, *id, StreamKind::Response).ok())
     }
 
-    fn received(answer: <Self::Waits as Future>::Output) -> Option<Connection> {
+    fn establish(claim: Claim<T>, with: T) -> Option<Established<T>> {
+        claim.establish(with).ok()
+    }
+
+    fn received(answer: <Self::Waits as Future>::Output) -> Option<T> {
         answer.ok()
+    }
+
+    fn sent(id: &StreamId) -> StreamId {
+        *id
+    }
+
+    fn came(id: StreamId) -> StreamId {
+        id
     }
 }
 
 /// The references have names for the same operations, some of them asynchronous.
 macro_rules! reference {
     ($design:ident $($wait:tt)*) => {
-        impl Streams for Arc<$design<Connection>> {
+        impl<T: Send + 'static> Streams<T> for Arc<$design<T>> {
             type Id = String;
-            type Waits = Receiver<Connection>;
+            type Waits = oneshot::Receiver<T>;
+            type Claim = oneshot::Sender<T>;
+            type InUse = ();
 
             async fn register(&self) -> (String, Self::Waits) {
                 $design::register(self)$($wait)*
@@ -219,13 +207,24 @@ macro_rules! reference {
                 $design::associate(self, id, to)$($wait)*
             }
 
-            async fn establish(&self, id: &String, connection: Connection) -> bool {
-                let claim = self.claim(id)$($wait)*;
-                claim.is_some_and(|sender| sender.send(connection).is_ok())
+            async fn claim(&self, id: &String) -> Option<Self::Claim> {
+                $design::claim(self, id)$($wait)*
             }
 
-            fn received(answer: <Self::Waits as Future>::Output) -> Option<Connection> {
+            fn establish(claim: Self::Claim, with: T) -> Option<()> {
+                claim.send(with).ok()
+            }
+
+            fn received(answer: <Self::Waits as Future>::Output) -> Option<T> {
                 answer.ok()
+            }
+
+            fn sent(id: &String) -> StreamId {
+                id.parse().expect("it is a UUID")
+            }
+
+            fn came(id: StreamId) -> String {
+                id.to_string()
             }
         }
     };
@@ -276,6 +275,15 @@ struct Frontend {
 }
 
 impl Frontend {
+    fn new(rng: &mut fastrand::Rng) -> Self {
+        Self {
+            prompt: (0..PROMPT).map(|_| rng.u32(0..151_643)).collect(),
+            request: format!("chatcmpl-{:032x}", rng.u128(..)),
+            envelope: Vec::new(),
+            handshake: Vec::new(),
+        }
+    }
+
     fn send<Id: Serialize>(&mut self, stream: &Id) {
         let envelope = Envelope {
             request: &self.request,
@@ -308,71 +316,44 @@ impl Frontend {
     }
 }
 
-struct Make<'a> {
-    setting: &'a Setting,
-    seed: u64,
-}
+/// What a registrant receives.
+type Connection = u64;
 
-impl Make<'_> {
-    fn on_map<M: StreamMap<Connection> + 'static>(&self, map: M) -> Result<Shares> {
-        let config = StreamRegistryConfig::default();
-        self.each(&Arc::new(StreamRegistry::with_map(config, map)))
-    }
-
-    fn each<S>(&self, streams: &S) -> Result<Shares>
-    where
-        S: Streams + Clone,
-    {
-        let threads = u64::from(self.setting.threads);
-        let in_flight = (self.setting.in_flight / threads).max(1);
-        (0..threads)
-            .map(|thread| {
-                let mut rng = fastrand::Rng::with_seed(self.seed.wrapping_add(thread));
-                let frontend = Frontend {
-                    prompt: (0..PROMPT).map(|_| rng.u32(0..151_643)).collect(),
-                    request: format!("chatcmpl-{:032x}", rng.u128(..)),
-                    envelope: Vec::new(),
-                    handshake: Vec::new(),
-                };
-                let runtime = Builder::new_current_thread().build();
-                let mut share = Lives {
-                    streams: streams.clone(),
-                    frontend: self.setting.whole.then_some(frontend),
-                    in_flight: VecDeque::with_capacity(usize::try_from(in_flight)?),
-                    instances: instances(),
-                    opened: 0,
-                    runtime: Some(runtime.context("a runtime")?),
-                    rng,
-                };
-                share.run(async |share| {
-                    for _ in 0..in_flight {
-                        share.open().await;
-                    }
-                });
-                Ok(Box::new(share) as Box<dyn Share>)
-            })
-            .collect()
-    }
-}
-
-struct Lives<S: Streams> {
+struct Lives<S: Streams<Connection>> {
     streams: S,
     frontend: Option<Frontend>,
     in_flight: VecDeque<(S::Id, S::Waits)>,
     instances: Vec<EndpointInstanceId>,
-    opened: u64,
-    /// Away while it runs.
-    runtime: Option<Runtime>,
+    opened: Connection,
     rng: fastrand::Rng,
 }
 
-impl<S: Streams> Lives<S> {
-    fn run(&mut self, work: impl AsyncFnOnce(&mut Self)) {
-        let runtime = self.runtime.take().expect("it does not run");
-        runtime.block_on(work(self));
-        self.runtime = Some(runtime);
-    }
+fn lives<S: Streams<Connection>>(
+    threads: Threads<'_>,
+    streams: &S,
+    in_flight: u64,
+    whole: bool,
+) -> Shares {
+    let each = usize::try_from(in_flight / u64::from(threads.count)).unwrap_or_default();
+    threads.each(|_, mut rng| {
+        let mut share = Lives {
+            streams: streams.clone(),
+            frontend: whole.then(|| Frontend::new(&mut rng)),
+            in_flight: VecDeque::with_capacity(each),
+            instances: instances(),
+            opened: 0,
+            rng,
+        };
+        pollster::block_on(async {
+            for _ in 0..each {
+                share.open().await;
+            }
+        });
+        share
+    })
+}
 
+impl<S: Streams<Connection>> Lives<S> {
     async fn open(&mut self) {
         let (id, mut waits) = self.streams.register().await;
         assert!(poll(&mut waits).is_pending(), "nobody has called home");
@@ -391,18 +372,15 @@ impl<S: Streams> Lives<S> {
             None => id,
         };
         self.opened += 1;
-        assert!(
-            self.streams.establish(&id, self.opened).await,
-            "a first claim"
-        );
+        let claim = self.streams.claim(&id).await.expect("a first claim");
+        let in_use = S::establish(claim, self.opened);
+        assert!(in_use.is_some(), "it still waits");
+        drop(in_use);
         let Poll::Ready(answer) = poll(&mut waits) else {
             panic!("nobody was told");
         };
-        assert_eq!(
-            S::received(answer),
-            Some(self.opened),
-            "another's connection"
-        );
+        let received = S::received(answer);
+        assert_eq!(received, Some(self.opened), "another's connection");
     }
 }
 
@@ -410,12 +388,12 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-impl<S: Streams> Share for Lives<S> {
+impl<S: Streams<Connection>> Share for Lives<S> {
     fn round(&mut self) -> u64 {
-        self.run(async |share| {
+        pollster::block_on(async {
             for _ in 0..ROUND {
-                share.settle().await;
-                share.open().await;
+                self.settle().await;
+                self.open().await;
             }
         });
         ROUND as u64

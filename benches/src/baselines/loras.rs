@@ -1,12 +1,10 @@
-//! The two published designs for tracking adapters: four DashMaps that are changed one after the other, and one snapshot
-//! that is cloned whole for each event.
+//! The published design for tracking adapters: four DashMaps that are changed one after the other.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use dashmap::DashMap;
 use lora_tracker::{LoraEvent, LoraInfo};
-use published::Published;
 use worker_id::WorkerWithDpRank;
 
 /// Four maps, each consistent in itself. Readers see one after the other.
@@ -23,7 +21,7 @@ pub struct FourMaps {
 impl FourMaps {
     /// An event.
     pub fn apply(&self, event: LoraEvent) {
-        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             LoraEvent::Loaded { worker, lora } => {
                 let name = String::from(&*lora.name);
@@ -116,7 +114,8 @@ impl FourMaps {
         free.collect()
     }
 
-    /// Where a request may go: to those that have the adapter, if any has a free slot, else to all that have one.
+    /// Where a request may go: to those that have the adapter, if any has a free slot, else to all
+    /// that have one.
     #[must_use]
     pub fn candidates(&self, name: &str) -> Vec<(WorkerWithDpRank, usize)> {
         let slots = |worker: WorkerWithDpRank| {
@@ -133,72 +132,5 @@ impl FourMaps {
         } else {
             loaded
         }
-    }
-}
-
-/// Everything in one value, which is cloned, changed and published for each event.
-#[derive(Debug, Default)]
-pub struct FullClone {
-    state: Published<State>,
-    writer: Mutex<()>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct State {
-    workers_of: HashMap<Arc<str>, HashSet<WorkerWithDpRank>>,
-    loras_of: HashMap<WorkerWithDpRank, HashSet<Arc<str>>>,
-    capacities: HashMap<WorkerWithDpRank, u32>,
-}
-
-impl FullClone {
-    /// An event that loads or unloads an adapter.
-    ///
-    /// # Panics
-    ///
-    /// At any other event.
-    pub fn apply(&self, event: LoraEvent) {
-        self.apply_all([event]);
-    }
-
-    /// Events, as one change.
-    ///
-    /// # Panics
-    ///
-    /// As [`apply`](Self::apply).
-    pub fn apply_all(&self, events: impl IntoIterator<Item = LoraEvent>) {
-        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = State::clone(&self.state.load());
-        for event in events {
-            match event {
-                LoraEvent::Loaded { worker, lora } => {
-                    let workers = state.workers_of.entry(Arc::clone(&lora.name)).or_default();
-                    workers.insert(worker);
-                    state.loras_of.entry(worker).or_default().insert(lora.name);
-                    if let Some(capacity) = lora.max_gpu_lora_count {
-                        state.capacities.insert(worker, capacity);
-                    }
-                }
-                LoraEvent::Unloaded { worker, name } => {
-                    if let Some(loras) = state.loras_of.get_mut(&worker) {
-                        loras.remove(&name);
-                    }
-                    if let Some(workers) = state.workers_of.get_mut(&name) {
-                        workers.remove(&worker);
-                    }
-                }
-                other => panic!("a benchmark of loads and unloads has {other:?}"),
-            }
-        }
-        self.state.publish(Arc::new(state));
-    }
-
-    /// Whether a worker has an adapter.
-    #[must_use]
-    pub fn is_loaded(&self, worker: &WorkerWithDpRank, name: &str) -> bool {
-        let state = self.state.load();
-        state
-            .workers_of
-            .get(name)
-            .is_some_and(|workers| workers.contains(worker))
     }
 }

@@ -1,5 +1,6 @@
-//! The reference design for phase state: a DashMap with its standard hasher, the phase mutated in place under the
-//! shard's lock, and a process-wide tick bumped per token so that idle requests can be told.
+//! The reference design for phase state: a DashMap with its standard hasher, the phase mutated in
+//! place under the shard's lock, and a process-wide tick bumped per token so that idle requests can
+//! be told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,12 +62,6 @@ impl ReferencePhases {
     /// Ends a request.
     pub fn reap(&self, key: RequestKey) -> bool {
         self.requests.remove(&key).is_some()
-    }
-
-    /// The phase of a request.
-    #[must_use]
-    pub fn phase_of(&self, key: RequestKey) -> Option<ThinkPhase> {
-        self.requests.get(&key).map(|request| request.phase)
     }
 
     /// A token of a request.

@@ -1,5 +1,5 @@
-//! How gateways choose a router today: a snapshot of all of them that is scanned for every request, and what came before
-//! it, collecting them from the map for every request.
+//! How gateways choose a router today: a snapshot of all of them that is scanned for every request,
+//! and what came before it, collecting them from the map for every request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +71,7 @@ fn best_of<'a>(
     best.map(Arc::clone)
 }
 
-/// A map of routers, and a snapshot of it that is collected anew at each change. Requests that name a model go to the maps.
+/// A map of routers, and a snapshot of it. Requests that name a model go to the maps.
 #[expect(missing_debug_implementations, reason = "routers have nothing to show")]
 pub struct PublishedRouters {
     routers: DashMap<String, Arc<dyn Router>>,
@@ -80,40 +80,20 @@ pub struct PublishedRouters {
 }
 
 impl PublishedRouters {
-    /// A fleet, published once. The router that has a class's name is the one that the class's models are sent to.
+    /// A fleet. The router that has a class's name is the one that the class's models are sent to.
     pub fn new<'a>(
         routers: impl IntoIterator<Item = (String, Arc<dyn Router>)>,
         workers: impl IntoIterator<Item = &'a WorkerSpec>,
     ) -> Self {
+        let routers: DashMap<_, _> = routers.into_iter().collect();
+        let all = routers.iter().map(|entry| Arc::clone(entry.value()));
         let fleet = Self {
-            routers: DashMap::new(),
-            snapshot: ArcSwap::default(),
+            snapshot: ArcSwap::from_pointee(all.collect()),
+            routers,
             workers: Workers::default(),
         };
-        for (id, router) in routers {
-            fleet.routers.insert(id, router);
-        }
         workers.into_iter().for_each(|spec| fleet.workers.add(spec));
-        fleet.publish();
         fleet
-    }
-
-    fn publish(&self) {
-        let all = self.routers.iter().map(|entry| Arc::clone(entry.value()));
-        self.snapshot.store(Arc::new(all.collect()));
-    }
-
-    /// Registers a router.
-    pub fn register(&self, id: String, router: Arc<dyn Router>) {
-        self.routers.insert(id, router);
-        self.publish();
-    }
-
-    /// Removes a router.
-    pub fn deregister(&self, id: &str) -> bool {
-        let gone = self.routers.remove(id).is_some();
-        self.publish();
-        gone
     }
 
     /// The router for a request.

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::{Context, Result};
 use benches::catalogue::{self, Named};
 use benches::measure::Measuring;
-use benches::scenario::Shares;
+use benches::scenario::{PLANTED, Shares};
 use benches::{figures, travel};
 use clap::{Parser, Subcommand};
 
@@ -71,10 +71,14 @@ enum Task {
 fn main() -> Result<()> {
     match Flags::parse().task {
         Task::List { cores } => println!("{}", serde_json::json!(catalogue::all(cores))),
-        Task::Measure { named, planted } => {
-            let planted = planted.or(named.scenario()?.planted(&named.arm));
+        Task::Measure { mut named, planted } => {
+            let extra = planted.or(named.scenario()?.planted(&named.arm));
+            if planted.is_some() {
+                // Only one map has the hook.
+                PLANTED.clone_into(&mut named.arm);
+            }
             let shares = named.shares()?;
-            let mut arm = Measuring::new(shares, planted, named.cores);
+            let mut arm = Measuring::new(shares, extra, named.cores);
             println!("{READY}");
             for turn in io::stdin().lines() {
                 turn?;

@@ -1,4 +1,7 @@
 //! A placement: the whole operation that decides the record.
+//!
+//! Half of the requests are of sessions that have been there, whose worker is asked for by its id.
+//! That is all that goes through the map, and what the arm `free` leaves out.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -18,6 +21,10 @@ struct Request<'a> {
     #[serde(borrow)]
     user: Option<&'a str>,
 }
+
+/// One line on it.
+pub(super) const WHAT: &str = "a placement: the request read, its session's worker asked for, \
+     else the least loaded candidate, the decision written";
 
 /// What goes to the router.
 #[derive(Serialize)]
@@ -74,9 +81,9 @@ impl Placements {
             let (body, before) = &self.requests[self.at];
             let request: Request<'_> = serde_json::from_str(body).expect("a request");
             let name = request.model;
-            let sticky = before.and_then(|worker| {
-                let loaded = tracker.with_room(&worker)?;
-                tracker.is_loaded(&worker, name).then_some((worker, loaded))
+            let sticky = before.as_ref().and_then(|worker| {
+                let loaded = tracker.with_room(worker)?;
+                tracker.is_loaded(worker, name).then_some((*worker, loaded))
             });
             assert_eq!(
                 sticky.is_some(),
@@ -106,12 +113,12 @@ impl Placements {
 }
 
 /// A body of a few hundred bytes to a few kilobytes.
-fn body(model: &str, number: usize, turns: usize) -> String {
+fn body(model: &str, number: usize, messages: usize) -> String {
     let mut body =
         format!(r#"{{"model":"{model}","user":"user-{number}","stream":true,"messages":["#);
-    for turn in 0..turns {
-        let role = ["user", "assistant"][turn % 2];
-        let comma = if turn == 0 { "" } else { "," };
+    for message in 0..messages {
+        let role = ["user", "assistant"][message % 2];
+        let comma = if message == 0 { "" } else { "," };
         let text =
             "Please look at the order once more and tell me what has become of it. ".repeat(4);
         let _ = write!(body, r#"{comma}{{"role":"{role}","content":"{text}"}}"#);

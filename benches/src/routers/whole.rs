@@ -1,4 +1,8 @@
 //! Two whole operations that lookups by id are part of: a request is routed, and a worker joins.
+//!
+//! The arm `free` leaves out the map of workers: a lookup of each request, and of each worker that
+//! joins its insertion, its removal and every lookup, of the registration and of the manager. The
+//! manager's lock, its snapshot and what it publishes stay.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -8,19 +12,25 @@ use http::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use router_snapshot::{Router, RouterManager, RouterMap, Selection, WorkerSpec};
+use router_snapshot::{Selection, WorkerSpec};
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, REQUESTS, WORKERS_PER_MODEL, model, worker_id};
+use super::{Fleet, Manager, REQUESTS, WORKERS_PER_MODEL, model, worker_id};
 use crate::changes::Changes;
 use crate::scenario::Share;
+
+/// One line on each.
+pub(super) const ROUTING: &str = "a request: its headers read, a router chosen, its worker looked \
+     up, what is sent upstream made; workers come and go";
+pub(super) const JOINING: &str = "a worker joins: its registration read, stored, looked up, ill, \
+     gone; the answer serialised";
 
 /// Requests of a round.
 const WHOLE: usize = 16;
 
 /// A gateway's part of a request before it is sent on.
-pub(super) struct Routing<M> {
-    manager: Arc<RouterManager<dyn Router, M>>,
+pub(super) struct Routing {
+    manager: Arc<Manager>,
     fleet: Fleet,
     requests: Vec<Incoming>,
     at: usize,
@@ -65,17 +75,19 @@ impl Incoming {
     }
 }
 
-impl<M: RouterMap<dyn Router>> Routing<M> {
+impl Routing {
     pub(super) fn new(
-        manager: Arc<RouterManager<dyn Router, M>>,
+        manager: Arc<Manager>,
         fleet: Fleet,
         changes: Changes,
-        rng: &mut fastrand::Rng,
+        mut rng: fastrand::Rng,
     ) -> Self {
         Self {
             manager,
             fleet,
-            requests: (0..REQUESTS).map(|_| Incoming::new(fleet, rng)).collect(),
+            requests: (0..REQUESTS)
+                .map(|_| Incoming::new(fleet, &mut rng))
+                .collect(),
             at: 0,
             changes,
             newcomer: fleet.models * WORKERS_PER_MODEL,
@@ -88,7 +100,8 @@ impl<M: RouterMap<dyn Router>> Routing<M> {
             .manager
             .select(&selection)
             .expect("all models are served");
-        // The router's own choice of a worker: by session, among those of the model that are of its kind.
+        // The router's own choice of a worker: by session, among those of the model that are of its
+        // kind.
         let of_kind =
             2 * (request.session % (WORKERS_PER_MODEL / 2)) + u64::from(router.class().is_pd());
         let number = request.model + of_kind * self.fleet.models;
@@ -124,7 +137,7 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
     on
 }
 
-impl<M: RouterMap<dyn Router>> Share for Routing<M> {
+impl Share for Routing {
     fn round(&mut self) -> u64 {
         if self.changes.due() {
             let spec = self.fleet.worker(self.newcomer);
@@ -147,8 +160,8 @@ impl<M: RouterMap<dyn Router>> Share for Routing<M> {
 }
 
 /// The registration of workers, as an API serves it.
-pub(super) struct Joining<M> {
-    manager: Arc<RouterManager<dyn Router, M>>,
+pub(super) struct Joining {
+    manager: Arc<Manager>,
     bodies: Vec<Vec<u8>>,
     at: usize,
     answer: Vec<u8>,
@@ -170,15 +183,17 @@ struct Joined<'a> {
     generation: u64,
 }
 
-impl<M: RouterMap<dyn Router>> Joining<M> {
+impl Joining {
     pub(super) fn new(
-        manager: Arc<RouterManager<dyn Router, M>>,
+        manager: Arc<Manager>,
         fleet: Fleet,
-        thread: u64,
-        rng: &mut fastrand::Rng,
+        thread: usize,
+        mut rng: fastrand::Rng,
     ) -> Self {
+        // Other workers than the fleet's.
+        let first = (thread as u64 + 1) << 32;
         let body = |at: u64| {
-            let number = (thread << 32) + at * fleet.models + rng.u64(..fleet.models);
+            let number = first + at * fleet.models + rng.u64(..fleet.models);
             let registration = Registration {
                 url: upstream(number).to_string(),
                 api_key: format!("sk-{:048x}", rng.u64(..)),
@@ -219,7 +234,7 @@ impl<M: RouterMap<dyn Router>> Joining<M> {
     }
 }
 
-impl<M: RouterMap<dyn Router>> Share for Joining<M> {
+impl Share for Joining {
     fn round(&mut self) -> u64 {
         for _ in 0..4 {
             self.join();

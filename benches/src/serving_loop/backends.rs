@@ -1,11 +1,18 @@
 //! Which backend each of the five crates stands on.
 
-use std::fmt;
-use std::str::FromStr;
-
-use anyhow::{Context, bail};
+use anyhow::{Context, Result};
 
 use crate::any_map::Backend;
+use crate::scenario::more_shards;
+
+/// The crates whose maps can be swapped.
+pub(super) const CRATES: [&str; 5] = [
+    "phase-state",
+    "stream-registry",
+    "lora-tracker",
+    "affinity",
+    "router-snapshot",
+];
 
 /// The backend of each crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,113 +42,33 @@ impl Backends {
         }
     }
 
-    /// The same, with one crate on another.
-    #[must_use]
-    pub const fn with(mut self, Swap { part, backend }: Swap) -> Self {
-        match part {
-            Part::Phases => self.phases = backend,
-            Part::Streams => self.streams = backend,
-            Part::Loras => self.loras = backend,
-            Part::Sessions => self.sessions = backend,
-            Part::Routers => self.routers = backend,
+    /// Those of an arm: all on one; but for `affinity=papaya` and the like, which is one crate on a
+    /// map of its own, and for more shards, which are the phases' alone, as ADR-0003 asks.
+    pub(super) fn of_arm(arm: &str) -> Result<Self> {
+        let usual = Self::all(Backend::DashMap);
+        if more_shards(arm).is_some() {
+            let phases = Backend::of_arm(arm)?;
+            return Ok(Self { phases, ..usual });
         }
-        self
-    }
-
-    fn parts(&self) -> [(Part, Backend); 5] {
-        [
-            (Part::Phases, self.phases),
-            (Part::Streams, self.streams),
-            (Part::Loras, self.loras),
-            (Part::Sessions, self.sessions),
-            (Part::Routers, self.routers),
-        ]
-    }
-}
-
-impl fmt::Display for Backends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = self.parts();
-        let usual = parts
-            .iter()
-            .map(|(_, backend)| *backend)
-            .max_by_key(|usual| parts.iter().filter(|(_, each)| each == usual).count());
-        usual.iter().try_for_each(|usual| write!(f, "{usual}"))?;
-        for (part, backend) in parts {
-            if Some(backend) != usual {
-                write!(f, ", {} on {backend}", part.name())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One of the five crates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// `phase-state`
-    Phases,
-    /// `stream-registry`
-    Streams,
-    /// `lora-tracker`
-    Loras,
-    /// `affinity`
-    Sessions,
-    /// `router-snapshot`
-    Routers,
-}
-
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Phases,
-        Self::Streams,
-        Self::Loras,
-        Self::Sessions,
-        Self::Routers,
-    ];
-
-    /// The crate's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Phases => "phase-state",
-            Self::Streams => "stream-registry",
-            Self::Loras => "lora-tracker",
-            Self::Sessions => "affinity",
-            Self::Routers => "router-snapshot",
-        }
-    }
-}
-
-/// One crate on a backend of its own: as text, `CRATE=BACKEND`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Swap {
-    /// The crate.
-    pub part: Part,
-    /// Its backend.
-    pub backend: Backend,
-}
-
-impl fmt::Display for Swap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.part.name(), self.backend)
-    }
-}
-
-impl FromStr for Swap {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        let (name, backend) = text
-            .split_once('=')
-            .context("write CRATE=BACKEND, such as phase-state=papaya")?;
-        let Some(part) = Part::ALL.into_iter().find(|part| part.name() == name) else {
-            let names = Part::ALL.map(Part::name).join(", ");
-            bail!("{name} has no map to be swapped: name one of {names}");
+        let Some((name, backend)) = arm.split_once('=') else {
+            return Ok(Self::all(Backend::of_arm(arm)?));
         };
-        let backend = backend.parse()?;
-        Ok(Self { part, backend })
+        let mut swapped = usual;
+        let parts = [
+            &mut swapped.phases,
+            &mut swapped.streams,
+            &mut swapped.loras,
+            &mut swapped.sessions,
+            &mut swapped.routers,
+        ];
+        let part = CRATES
+            .into_iter()
+            .zip(parts)
+            .find(|(each, _)| *each == name);
+        let (_, part) =
+            part.with_context(|| format!("{name} has no map: name one of {CRATES:?}"))?;
+        *part = backend.parse()?;
+        Ok(swapped)
     }
 }
 
@@ -150,15 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_swap_is_one_crate_on_another_backend() {
-        let swap: Swap = "affinity=papaya".parse().expect("a swap");
-        assert_eq!(swap.to_string(), "affinity=papaya");
-        let backends = Backends::all(Backend::DashMap).with(swap);
-        assert_eq!(backends.to_string(), "dashmap, affinity on papaya");
-        assert_eq!(backends.sessions, Backend::Papaya);
-        assert_eq!(backends.phases, Backend::DashMap);
-        for wrong in ["affinity", "call-home=scc", "affinity=hashmap"] {
-            assert!(wrong.parse::<Swap>().is_err(), "{wrong}");
+    fn an_arm_is_all_on_one_map_or_one_crate_on_its_own() {
+        let usual = Backends::all(Backend::DashMap);
+        let of_arm = |arm| Backends::of_arm(arm).expect(arm);
+        assert_eq!(of_arm("scc"), Backends::all(Backend::Scc));
+        let (sessions, phases) = (Backend::Papaya, Backend::Sharded(64));
+        assert_eq!(of_arm("affinity=papaya"), Backends { sessions, ..usual });
+        assert_eq!(of_arm("dashmap-shards=64"), Backends { phases, ..usual });
+        for wrong in [
+            "affinity",
+            "call-home=scc",
+            "affinity=hashmap",
+            "dashmap-shards=3",
+        ] {
+            assert!(Backends::of_arm(wrong).is_err(), "{wrong}");
         }
     }
 }

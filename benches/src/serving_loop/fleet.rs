@@ -15,7 +15,8 @@ use crate::any_map::AnyMap;
 
 pub(super) type Server = CallHomeServer<AnyMap<StreamId, StreamEntry<FrontendEnd>>>;
 
-/// How long it takes until the frontend hears of a death. What was sent to the worker meanwhile waits for nobody.
+/// How long it takes until the frontend hears of a death. What was sent to the worker meanwhile
+/// waits for nobody.
 const UNTIL_NOTICED: Duration = Duration::from_millis(20);
 
 /// The workers, by number.
@@ -23,7 +24,8 @@ const UNTIL_NOTICED: Duration = Duration::from_millis(20);
 pub(super) struct Fleet {
     workers: RwLock<Vec<Arc<Worker>>>,
     endpoint: EndpointInstanceId,
-    /// Lives there have been. A worker that comes back comes under its old number, with another life.
+    /// Lives there have been. A worker that comes back comes under its old number, with another
+    /// life.
     lives: AtomicU64,
     finished: Arc<AtomicU64>,
 }

@@ -1,4 +1,5 @@
-//! What the frontend knows: phases, pins, adapters, routers and workers, and the choice of a worker for a request.
+//! What the frontend knows: phases, pins, adapters, routers and workers, and the choice of a worker
+//! for a request.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use affinity::{
 };
 use anyhow::Result;
 use lora_tracker::{LoraEvent, LoraInfo, LoraTracker, TrackerConfig, WorkerSlots};
-use phase_state::{PhaseEntry, PhaseRouter, RequestKey};
+use phase_state::PhaseRouter;
 use router_snapshot::{
     Role, Router, RouterClass, RouterEntry, RouterId, RouterManager, RouterMode, SelectError,
     Selected, Selection, WorkerEntry, WorkerSpec,
@@ -20,10 +21,14 @@ use worker_id::WorkerWithDpRank;
 use super::backends::Backends;
 use super::workload::{self, ADAPTERS, PLAIN, REASONING, Request, TENANT};
 use crate::any_map::AnyMap;
+use crate::phase_state::Router as Phases;
 
-/// Slots of a worker: one more than there are adapters. What to throw out where slots are short is the business of
-/// placement, which is not in this loop.
+/// Slots of a worker: one more than there are adapters. What to throw out where slots are short is
+/// the business of placement, which is not in this loop.
 pub(super) const SLOTS: u32 = 17;
+
+/// Workers that join before the first request, where none come later.
+const BEFOREHAND: usize = 16;
 
 /// A router: all that matters here is which workers it speaks to.
 #[derive(Debug)]
@@ -38,7 +43,6 @@ impl Router for Upstream {
 /// The classes of router that there are.
 pub(super) const CLASSES: [RouterClass; 2] = [RouterClass::HttpRegular, RouterClass::HttpPd];
 
-type Phases = PhaseRouter<AnyMap<RequestKey, PhaseEntry>>;
 type Sessions = MemoryStore<AnyMap<SessionFingerprint, SessionEntry>>;
 type Loras = LoraTracker<AnyMap<WorkerWithDpRank, lora_tracker::WorkerEntry>>;
 type RouterMaps = (
@@ -74,17 +78,12 @@ pub(super) enum Refused {
 
 impl Front {
     pub(super) fn new(backends: &Backends) -> Result<Self> {
-        Self::with_phases(backends, backends.phases.map())
-    }
-
-    /// With this map for the phases.
-    pub(super) fn with_phases(
-        backends: &Backends,
-        phases: AnyMap<RequestKey, PhaseEntry>,
-    ) -> Result<Self> {
-        let phases = PhaseRouter::with_map(workload::phases(), phases)?;
-        let store = MemoryStore::with_map(MemoryStoreConfig::default(), backends.sessions.map())?;
-        let maps = (backends.routers.map(), backends.routers.map());
+        let phases = PhaseRouter::with_map(workload::phases(), backends.phases.map(0))?;
+        let store = MemoryStore::with_map(MemoryStoreConfig::default(), backends.sessions.map(0))?;
+        let maps = (
+            backends.routers.map(CLASSES.len()),
+            backends.routers.map(BEFOREHAND),
+        );
         let routers = RouterManager::with_map(RouterMode::Multi, maps);
         routers.update(|batch| {
             for class in CLASSES {
@@ -94,7 +93,7 @@ impl Front {
         Ok(Self {
             phases: Arc::new(phases),
             pins: StickySessionRouter::new(store),
-            loras: LoraTracker::with_map(TrackerConfig::default(), backends.loras.map()),
+            loras: LoraTracker::with_map(TrackerConfig::default(), backends.loras.map(BEFOREHAND)),
             routers,
         })
     }
@@ -109,7 +108,8 @@ impl Front {
         Ok(())
     }
 
-    /// A worker is gone, in the order that is safe: nobody is sent to it, then nobody is pinned to it.
+    /// A worker is gone, in the order that is safe: nobody is sent to it, then nobody is pinned to
+    /// it.
     pub(super) fn leave(&self, worker: WorkerWithDpRank) -> Result<()> {
         self.routers.remove_worker(worker);
         self.loras.apply(LoraEvent::WorkerLeft { worker })?;
@@ -117,15 +117,15 @@ impl Front {
         Ok(())
     }
 
-    /// Which worker a request goes to: of those that its router speaks to, its session's, or else one that has its adapter.
-    /// The pin is held while the lease is.
+    /// Which worker a request goes to: of those that its router speaks to, its session's, or else
+    /// one that has its adapter. The pin is held while the lease is.
     pub(super) async fn route(&self, request: &Request) -> Result<Routed, Refused> {
         let class = self.select(request)?;
         let adapter = &*request.adapter;
         let speaks_to = |worker: &WorkerWithDpRank| self.serves(*worker, class);
         let loaded = self.loras.loaded_workers(adapter);
         let loaded: Vec<_> = loaded.iter().copied().filter(speaks_to).collect();
-        let choose = || ready(self.place(adapter, class));
+        let choose = || ready(self.place(request, class));
         let key = key(request, class);
         let routed = self.pins.resolve_or_assign(key, &loaded, choose).await;
         match routed {
@@ -154,15 +154,16 @@ impl Front {
     }
 
     /// A worker for an adapter: one that has it, or one that loads it.
-    fn place(&self, adapter: &str, class: RouterClass) -> Result<WorkerWithDpRank, Refused> {
+    fn place(&self, request: &Request, class: RouterClass) -> Result<WorkerWithDpRank, Refused> {
+        let adapter = &*request.adapter;
         let candidates = self.loras.candidates(adapter);
         if candidates.are_loaded()
-            && let Some(worker) = self.any(candidates.iter(), class)
+            && let Some(worker) = self.any(candidates.iter(), class, request)
         {
             return Ok(worker);
         }
         let free = self.loras.workers_with_free_slots();
-        let worker = self.any(free.iter(), class);
+        let worker = self.any(free.iter(), class, request);
         let worker = worker.ok_or(Refused::NoWorker(class))?;
         let lora = LoraInfo::new(adapter, None);
         // Names are ours, and are names; a worker that has left meanwhile is not brought back.
@@ -174,12 +175,10 @@ impl Front {
         &self,
         rows: impl Iterator<Item = &'a WorkerSlots>,
         class: RouterClass,
+        request: &Request,
     ) -> Option<WorkerWithDpRank> {
-        let fit: Vec<_> = rows
-            .map(|row| row.worker)
-            .filter(|worker| self.serves(*worker, class))
-            .collect();
-        fastrand::choice(fit)
+        let workers = rows.map(|row| row.worker);
+        request.any_of(workers.filter(|worker| self.serves(*worker, class)))
     }
 
     /// An adapter leaves a worker, and another joins it.
@@ -198,8 +197,8 @@ impl Front {
         Ok(())
     }
 
-    /// With no request in flight and no worker left: ends what may rightly be there, and says of what is still there
-    /// how much there is.
+    /// With no request in flight and no worker left: ends what may rightly be there, and says of
+    /// what is still there how much there is.
     pub(super) fn remains(&self) -> Vec<(&'static str, usize)> {
         let store = self.pins.store();
         for session in workload::sessions() {
@@ -222,7 +221,8 @@ impl Front {
     }
 }
 
-/// What a worker is: those of even numbers do everything and answer plainly, the others only decode, and think first.
+/// What a worker is: those of even numbers do everything and answer plainly, the others only
+/// decode, and think first.
 pub(super) fn spec(worker: WorkerWithDpRank) -> WorkerSpec {
     let (role, model) = if worker.worker_id.is_multiple_of(2) {
         (Role::Regular, PLAIN)

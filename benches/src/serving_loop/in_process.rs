@@ -1,22 +1,29 @@
-//! The serving loop without its network: the same calls of the five crates in the same order, and call-home's frames.
+//! The serving loop without its network: the same calls of the five crates in the same order, and
+//! call-home's frames.
 //!
 //! # Design
 //!
-//! An operation is a token: encoded as a worker encodes it, decoded, followed and fed as the frontend does. Now and then one is
-//! the last, and its request's release and the next one's whole way in are part of it. Both ends are one thread,
-//! the frames go through a buffer instead of a socket, and nothing is awaited.
+//! An operation is a token: encoded as a worker encodes it, decoded, followed and fed as the
+//! frontend does. Now and then one is the last, and its request's release and the next one's whole
+//! way in are part of it. Both ends are one thread, the frames go through a buffer instead of a
+//! socket, and nothing is awaited.
 //!
-//! What keeps state is a [`House`]: [ours](Crates), or the [reference designs](References) in the places of the five crates. All
-//! else is the same for both.
+//! What keeps state is a [`House`]: [ours](Crates), or the [reference designs](References) in the
+//! places of the five crates. All else is the same for both.
+//!
+//! The arm `free` drives each request by a handle, and so leaves out what it takes to find the
+//! request of a token, and the compare-and-swap that a token by key needs: more than any map could
+//! gain. The maps of streams and of workers cost it next to nothing. Those of requests and of
+//! sessions, which threads share, stay: a few accesses a request, which has some 270 tokens.
 //!
 //! # Why
 //!
-//! Over TCP a token is microseconds of the system's, which vary by more than any map takes. Without the system, what is left is
-//! what these crates and their maps take, which is *more* than their share of a real token: a map that makes no
-//! difference here makes none there.
+//! Over TCP a token is microseconds of the system's, which vary by more than any map takes. Without
+//! the system, what is left is what these crates and their maps take, which is *more* than their
+//! share of a real token: a map that makes no difference here makes none there.
 //!
-//! *One crate on another map* is a scenario of its own, which decides nothing: the whole on one map is what somebody
-//! would adopt, and this says of which crate its difference is.
+//! *One crate on another map* is a scenario of its own, which decides nothing: the whole on one map
+//! is what somebody would adopt, and this says of which crate its difference is.
 
 mod crates;
 mod reference;
@@ -32,10 +39,18 @@ use worker_id::WorkerWithDpRank;
 
 use self::crates::Crates;
 use self::reference::References;
-use super::backends::{Backends, Part, Swap};
+use super::backends::{Backends, CRATES};
 use super::workload::{Fed, Follower, Request, Workload};
 use crate::any_map::Backend;
-use crate::scenario::{AGAIN, Scenario, Share, Shares, map_of, maps, more_shards};
+use crate::scenario::{AGAIN, FREE, Scenario, Share, Shares, deciding};
+use crate::threads::{Operation, Threads, beside};
+
+const TOKEN: Operation = Operation {
+    adr: "0003",
+    name: "serving-loop",
+    what: "a token's way through all five crates, with its share of its request's way in and out, \
+        and no network",
+};
 
 /// Requests in flight, over all threads.
 const REQUESTS: usize = 1_024;
@@ -45,26 +60,19 @@ const WORKERS: u64 = 4;
 
 /// The scenarios, on a machine with so many cores.
 pub(crate) fn all(cores: u32) -> Vec<Scenario> {
-    let what = "a token's way through all five crates, with its share of its request's way in and out, and no network";
-    let mut arms = maps();
-    arms.push(Arm::new("reference", Role::Reference));
-    arms.push(Arm::new("handle", Role::Free));
-    let scenario = |name: &str, what: &str, threads, arms: &[Arm]| Scenario {
-        name: name.to_owned(),
-        adr: "0003",
-        gating: name == "serving-loop",
-        what: what.to_owned(),
-        threads,
-        arms: arms.to_vec(),
-        build: Arc::new(move |arm, seed| shares(arm, threads, REQUESTS, seed)),
+    let scenario = |variation, threads, arms| {
+        TOKEN.scenario(variation, threads, arms, |threads| {
+            shares(threads, REQUESTS)
+        })
     };
-    let mut scenarios = vec![scenario("serving-loop", what, cores, &arms)];
+    let arms = beside(deciding(), ["reference"]);
+    let mut all = vec![scenario("", cores, arms.clone())];
     if cores > 1 {
-        scenarios.push(scenario("serving-loop/threads=1", what, 1, &arms));
+        all.push(scenario("threads=1", 1, arms));
     }
-    let what = format!("{what}; one crate at a time on another map");
-    scenarios.push(scenario("serving-loop/swapped", &what, cores, &swapped()));
-    scenarios
+    // One crate at a time on another map.
+    all.push(scenario("swapped", cores, swapped()));
+    all
 }
 
 /// All on the incumbent, and each crate alone on each candidate.
@@ -73,45 +81,50 @@ fn swapped() -> Vec<Arm> {
         Arm::new("dashmap", Role::Incumbent),
         Arm::new(AGAIN, Role::IncumbentAgain),
     ];
-    for part in Part::ALL {
-        arms.extend([Backend::Papaya, Backend::Scc].map(|backend| {
-            let swap = Swap { part, backend };
-            Arm::new(swap.to_string(), Role::Swapped)
-        }));
+    for name in CRATES {
+        let swap = |map| Arm::new(format!("{name}={map}"), Role::Swapped);
+        arms.extend(["papaya", "scc"].map(swap));
     }
     arms
 }
 
-/// The shares of all threads of an arm: `reference`, or `handle`, with which a token needs no map, or the map of all crates, or
-/// that of one.
-fn shares(arm: &str, threads: u32, requests: usize, seed: u64) -> Result<Shares> {
+/// The shares of all threads of an arm: the reference designs, or the five crates on its maps.
+fn shares(threads: Threads<'_>, requests: usize) -> Result<Shares> {
     let fleet = (0..WORKERS).map(WorkerWithDpRank::from_worker_id);
-    let usual = Backends::all(Backend::DashMap);
-    let backends = match arm {
-        "reference" => return Ok(in_house(References::new(fleet)?, threads, requests, seed)),
-        "handle" => usual,
-        _ => match arm.parse() {
-            Ok(swap) => usual.with(swap),
-            Err(_) => Backends::all(map_of(arm).parse()?),
-        },
-    };
-    let crates = Crates::new(&backends, more_shards(arm), arm == "handle", fleet)?;
-    Ok(in_house(crates, threads, requests, seed))
+    if threads.arm == "reference" {
+        return Ok(in_house(References::new(fleet)?, threads, requests));
+    }
+    let mut backends = Backends::of_arm(threads.arm)?;
+    if threads.arm == FREE {
+        (backends.phases, backends.sessions) = (Backend::DashMap, Backend::DashMap);
+    }
+    let by_handle = threads.arm == FREE;
+    let crates = Crates::new(&backends, by_handle, fleet)?;
+    Ok(in_house(crates, threads, requests))
 }
 
-fn in_house<H: House>(house: H, threads: u32, requests: usize, seed: u64) -> Shares {
+fn in_house<H: House>(house: H, threads: Threads<'_>, requests: usize) -> Shares {
     let house = Arc::new(house);
-    let requests = (requests / threads as usize).max(1);
-    let threads = u64::from(threads);
-    let shares = (0..threads).map(|thread| {
-        let house = Arc::clone(&house);
-        let gateway = Gateway::new(house, requests, thread, threads, seed);
-        Box::new(gateway) as Box<dyn Share>
-    });
-    shares.collect()
+    let stride = threads.count as usize;
+    threads.each(|thread, rng| {
+        let mut gateway = Gateway {
+            house: Arc::clone(&house),
+            workload: Workload::new(rng),
+            in_flight: Vec::with_capacity(requests / stride),
+            first: 0,
+            next_number: thread as u64,
+            stride: stride as u64,
+            wire: BytesMut::new(),
+        };
+        for _ in 0..(requests / stride).max(1) {
+            gateway.open();
+        }
+        gateway
+    })
 }
 
-/// What the threads share: all that keeps state of workers and requests. It checks what its parts answer.
+/// What the threads share: all that keeps state of workers and requests. It checks what its parts
+/// answer.
 trait House: Send + Sync + 'static {
     /// What a request in flight holds of it.
     type Held: Send;
@@ -145,27 +158,14 @@ struct Gateway<H: House> {
 }
 
 impl<H: House> Gateway<H> {
-    fn new(house: Arc<H>, requests: usize, thread: u64, threads: u64, seed: u64) -> Self {
-        let mut gateway = Self {
-            house,
-            workload: Workload::new(seed.wrapping_add(thread)),
-            in_flight: Vec::with_capacity(requests),
-            first: 0,
-            next_number: thread,
-            stride: threads,
-            wire: BytesMut::new(),
-        };
-        for _ in 0..requests {
-            let mut admitted = gateway.admit();
-            // Not all at their first token: a gateway has requests of every age.
-            let age =
-                fastrand::Rng::with_seed(gateway.next_number).u32(..admitted.request.output());
-            for sequence in 0..age {
-                gateway.token(&mut admitted, sequence);
-            }
-            gateway.in_flight.push(admitted);
+    /// A request that has had some of its tokens: a gateway has requests of every age.
+    fn open(&mut self) {
+        let mut admitted = self.admit();
+        let age = fastrand::Rng::with_seed(self.next_number).u32(..admitted.request.output());
+        for sequence in 0..age {
+            self.token(&mut admitted, sequence);
         }
-        gateway
+        self.in_flight.push(admitted);
     }
 
     fn admit(&mut self) -> InFlight<H> {
@@ -225,7 +225,8 @@ impl<H: House> Share for Gateway<H> {
     }
 }
 
-/// What the frontend says to whoever has called home for a stream that waits, and the prologue that it is answered with.
+/// What the frontend says to whoever has called home for a stream that waits, and the prologue that
+/// it is answered with.
 fn greet(wire: &mut BytesMut) {
     for frame in [Frame::Welcome, Frame::Ready] {
         assert_eq!(travel(wire, frame.clone()), frame);
@@ -253,15 +254,30 @@ mod tests {
         let arms = scenarios.iter().flat_map(|each| &each.arms);
         let names: BTreeSet<&str> = arms.map(|arm| &*arm.name).collect();
         assert_eq!(names.len(), 18, "{names:?}");
+        let shares = |arm, count| {
+            shares(
+                Threads {
+                    arm,
+                    count,
+                    seed: 1,
+                },
+                128,
+            )
+        };
         for arm in names.into_iter().chain(["dashmap-shards=64"]) {
-            let mut shares = shares(arm, 2, 128, 1).expect(arm);
+            let mut shares = shares(arm, 2).expect(arm);
             for _ in 0..600 {
                 let tokens: u64 = shares.iter_mut().map(|share| share.round()).sum();
                 assert_eq!(tokens, 128);
             }
         }
-        for wrong in ["abacus", "affinity=abacus", "abacus=scc"] {
-            assert!(shares(wrong, 2, 128, 1).is_err(), "{wrong}");
+        for wrong in [
+            "abacus",
+            "affinity=abacus",
+            "abacus=scc",
+            "dashmap-shards=3",
+        ] {
+            assert!(shares(wrong, 2).is_err(), "{wrong}");
         }
     }
 }

@@ -1,9 +1,10 @@
-//! A worker: a thread with a runtime of its own, which calls home for every request that it is sent.
+//! A worker: a thread with a runtime of its own, which calls home for every request that it is
+//! sent.
 //!
 //! # Why
 //!
-//! *A runtime of its own*, so that it can die as a process does: all of its sockets close at one moment, whatever was going on
-//! on them, and requests that were on their way to it are gone.
+//! *A runtime of its own*, so that it can die as a process does: all of its sockets close at one
+//! moment, whatever was going on on them, and requests that were on their way to it are gone.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,8 +114,8 @@ async fn work(
     }
 }
 
-/// Calls home, and answers one token after the other, each in its turn among those of the other requests, as the steps of
-/// a continuous batch do. If nobody wants it any more, that is all.
+/// Calls home, and answers one token after the other, each in its turn among those of the other
+/// requests, as the steps of a continuous batch do. If nobody wants it any more, that is all.
 async fn answer(client: CallHomeClient, Job { request, info }: Job, finished: Arc<AtomicU64>) {
     let Ok(call) = client.response(&info).await else {
         return;

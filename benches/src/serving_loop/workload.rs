@@ -2,16 +2,17 @@
 //!
 //! # Design
 //!
-//! A request knows its whole answer beforehand, token by token, and so what `phase-state` has to say of each. The worker writes
-//! that answer down piece by piece; the frontend [follows](Follower) it, and tells a token that is missing from one that
-//! came twice or too late.
+//! A request knows its whole answer beforehand, token by token, and so what `phase-state` has to
+//! say of each. The worker writes that answer down piece by piece; the frontend [follows](Follower)
+//! it, and tells a token that is missing from one that came twice or too late.
 
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use phase_state::{EntropySignal, PhaseEvent, PhaseRouterConfig};
+use worker_id::WorkerWithDpRank;
 
-use crate::phase_state::Zipf;
+use crate::phase_state::{END, EOS, ONE_SAMPLE_IN, START};
 
 /// Adapters that sessions ask for.
 pub(super) const ADAPTERS: usize = 16;
@@ -22,14 +23,8 @@ const INPUT: usize = 256;
 /// Tokens of a short and of a long answer.
 const SHORT: u32 = 32;
 const LONG: u32 = 512;
-/// Of so many tokens one has a sample.
-const ONE_SAMPLE_IN: u32 = 4;
-
-const START: u32 = 151_667;
-const END: u32 = 151_668;
-const EOS: u32 = 151_645;
-
-/// The model of plain answers, and that of answers that think first. Each is served behind one of the two routers.
+/// The model of plain answers, and that of answers that think first. Each is served behind one of
+/// the two routers.
 pub(super) const PLAIN: &str = "plain";
 pub(super) const REASONING: &str = "reasoning";
 /// Whose sessions they are.
@@ -63,7 +58,8 @@ pub(super) struct Request {
     pub(super) number: u64,
     pub(super) session: String,
     pub(super) adapter: String,
-    /// The model that it names, if it does not leave that open and say which kind of router it would rather have.
+    /// The model that it names, if it does not leave that open and say which kind of router it
+    /// would rather have.
     pub(super) model: Option<&'static str>,
     pub(super) prefer_pd: bool,
     prompt: Vec<u32>,
@@ -104,9 +100,20 @@ impl Request {
         }
     }
 
-    /// A token as it travels: the request, which token it is, the token, and what was measured with it, if anything.
+    /// One of the workers that fit. Of the same ones, the same whatever the maps are.
+    pub(super) fn any_of(
+        &self,
+        fit: impl Iterator<Item = WorkerWithDpRank>,
+    ) -> Option<WorkerWithDpRank> {
+        let mut fit: Vec<_> = fit.collect();
+        fit.sort_unstable();
+        fastrand::Rng::with_seed(self.number).choice(fit)
+    }
+
+    /// A token as it travels: the request, which token it is, the token, and what was measured with
+    /// it, if anything.
     pub(super) fn piece(&self, sequence: u32) -> Bytes {
-        let sample = sequence.is_multiple_of(ONE_SAMPLE_IN);
+        let sample = (sequence as usize).is_multiple_of(ONE_SAMPLE_IN);
         let mut piece = BytesMut::with_capacity(PIECE + 8);
         piece.put_u64(self.number);
         piece.put_u32(sequence);
@@ -155,7 +162,8 @@ impl Follower {
         self.next
     }
 
-    /// A piece, if it is the next token of this answer, or a later one after a gap, which is counted.
+    /// A piece, if it is the next token of this answer, or a later one after a gap, which is
+    /// counted.
     pub(super) fn take(&mut self, mut piece: Bytes) -> Option<Fed> {
         let whole = matches!(piece.len(), PIECE | 24);
         if !whole || piece.get_u64() != self.request.number {
@@ -192,6 +200,27 @@ impl Follower {
     }
 }
 
+/// Ranks by Zipf's law with exponent 0.99.
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(ranks: usize) -> Self {
+        let mut sum = 0.0;
+        let sums = (1..=ranks).map(|rank| {
+            sum += (rank as f64).powf(-0.99);
+            sum
+        });
+        Self(sums.collect())
+    }
+
+    fn rank(&self, rng: &mut fastrand::Rng) -> usize {
+        let Self(sums) = self;
+        let at = rng.f64() * sums.last().copied().unwrap_or_default();
+        let rank = sums.partition_point(|sum| *sum < at);
+        rank.min(sums.len().saturating_sub(1))
+    }
+}
+
 /// Makes requests.
 #[derive(Clone)]
 pub(super) struct Workload {
@@ -200,10 +229,10 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(rng: fastrand::Rng) -> Self {
         Self {
             popular: Arc::new(Zipf::new(SESSIONS)),
-            rng: fastrand::Rng::with_seed(seed),
+            rng,
         }
     }
 
@@ -243,7 +272,7 @@ mod tests {
     use super::*;
 
     fn request() -> Arc<Request> {
-        Workload::new(1).request(7)
+        Workload::new(fastrand::Rng::with_seed(1)).request(7)
     }
 
     fn follow(sequences: impl IntoIterator<Item = u32>) -> (u64, u64) {
@@ -269,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_piece_of_another_request_is_not_taken() {
-        let (mut workload, request) = (Workload::new(2), request());
+        let (mut workload, request) = (Workload::new(fastrand::Rng::with_seed(2)), request());
         let mut follower = Follower::new(request);
         assert_eq!(follower.take(workload.request(8).piece(0)), None);
         assert_eq!(follower.take(Bytes::from_static(b"no piece")), None);

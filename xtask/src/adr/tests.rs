@@ -93,7 +93,7 @@ fn results_that_are_missing_foreign_or_cut_short_fail_with_what_they_are() {
     repository.write(KEPT, &whole[..whole.len() / 2]);
     said.push((repository.said(), "the results are cut short"));
     repository.write(KEPT, "{}");
-    said.push((repository.said(), "this is no results file"));
+    said.push((repository.said(), "schema \"\""));
     repository.write(KEPT, &whole.replace(SCHEMA, "inflight-results/0"));
     said.push((repository.said(), "schema \"inflight-results/0\""));
     repository.write(KEPT, &whole.replace("decode-step", "another"));

@@ -1,36 +1,41 @@
-//! The published experiment again: workers call home over real TCP for many requests at a time, and every access to the
-//! registry of streams is timed. One arm a process.
+//! The published experiment again: workers call home over real TCP for many requests at a time, and
+//! every access to the registry of streams is timed. One arm a process.
 //!
 //! ```console
 //! $ cargo run --release -p benches --bin call-home -- --arm papaya
 //! ```
 //!
-//! Frontend and workers share a process and its runtime, so that the machine's cores are all there is. All arms but
-//! `call-home` share one transport, which is as small as can be; `call-home` is the crate of that name, whole.
+//! Frontend and workers share a process and its runtime, so that the machine's cores are all there
+//! is. All arms but `call-home` share one transport, which is as small as can be; `call-home` is
+//! the crate of that name, whole.
 #![forbid(unsafe_code)]
 
-mod arms;
 mod transport;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use benches::any_map::Backend;
+use benches::baselines::streams::{AsyncMutex, FourMaps, OneMutex};
+use benches::streams::{Streams, registry};
+use call_home::{CallHomeClient, CallHomeOptions, CallHomeServer, Limits};
+use clap::Parser;
 use hdrhistogram::Histogram;
-use stream_registry::{DashMapStreams, PapayaStreams, RwLockStreams, SccStreams};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use worker_id::EndpointInstanceId;
 
-use arms::{Arm, AsyncMutex, FourDashMaps, Ours, PlainMutex};
+use transport::{Feed, TOKEN};
 
 /// Runs the experiment with one arm, and prints a line of figures.
-#[derive(Parser, Clone, Copy)]
+#[derive(Parser, Clone)]
 struct Flags {
-    /// What the streams are registered in.
-    #[arg(long, value_enum)]
-    arm: Name,
+    /// What the streams are registered in: async-mutex, plain-mutex, four-dashmaps; ours on
+    /// dashmap, papaya, scc or rwlock; or call-home.
+    #[arg(long)]
+    arm: String,
     /// How many workers there are.
     #[arg(long, default_value_t = 8)]
     workers: usize,
@@ -43,18 +48,6 @@ struct Flags {
     /// How many requests there are.
     #[arg(long, default_value_t = 50_000)]
     requests: usize,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum Name {
-    AsyncMutex,
-    PlainMutex,
-    FourDashmaps,
-    Dashmap,
-    Papaya,
-    Scc,
-    Rwlock,
-    CallHome,
 }
 
 /// What one request has seen of the registry, in nanoseconds.
@@ -75,36 +68,34 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        match flags.arm {
-            Name::AsyncMutex => alike(flags, AsyncMutex::default()).await,
-            Name::PlainMutex => alike(flags, PlainMutex::default()).await,
-            Name::FourDashmaps => alike(flags, FourDashMaps::default()).await,
-            Name::Dashmap => alike(flags, Ours::<DashMapStreams<_>>::default()).await,
-            Name::Papaya => alike(flags, Ours::<PapayaStreams<_>>::default()).await,
-            Name::Scc => alike(flags, Ours::<SccStreams<_>>::default()).await,
-            Name::Rwlock => alike(flags, Ours::<RwLockStreams<_>>::default()).await,
-            Name::CallHome => whole(flags).await,
+        match &*flags.arm {
+            "async-mutex" => alike(&flags, Arc::<AsyncMutex<_>>::default()).await,
+            "plain-mutex" => alike(&flags, Arc::<OneMutex<_>>::default()).await,
+            "four-dashmaps" => alike(&flags, Arc::<FourMaps<_>>::default()).await,
+            "call-home" => whole(&flags).await,
+            map => alike(&flags, registry(map.parse::<Backend>()?)).await,
         }
     })
 }
 
-/// Over the transport that arms share.
-async fn alike<A: Arm>(flags: Flags, arm: A) -> Result<()> {
-    let arm = Arc::new(arm);
-    let address = transport::serve(Arc::clone(&arm)).await?;
+/// One of the designs, over the transport that they share.
+async fn alike<S: Streams<Feed>>(flags: &Flags, streams: S) -> Result<()> {
+    let (address, tokens) = (transport::serve(streams.clone()).await?, flags.tokens);
     run(flags, move |instance| {
-        let arm = Arc::clone(&arm);
+        let streams = streams.clone();
         async move {
             let start = Instant::now();
-            let (id, pending) = arm.register(&instance).await;
+            let (id, waits) = streams.register().await;
+            ensure!(streams.associate(&id, &instance).await, "nobody has gone");
             let register = nanos(start);
-            let worker = tokio::spawn(transport::work(address, id, flags.tokens));
-            let mut feed = pending.await.context("the stream was not established")?;
-            let mut tokens = 0;
+            let worker = tokio::spawn(transport::work(address, S::sent(&id), tokens));
+            let feed = S::received(waits.await);
+            let mut feed = feed.context("the stream was not established")?;
+            let mut came = 0;
             while feed.pieces.recv().await.is_some() {
-                tokens += 1;
+                came += 1;
             }
-            ensure!(tokens == flags.tokens, "{tokens} tokens came");
+            ensure!(came == tokens, "{came} tokens came");
             worker.await??;
             let claim = Some(feed.claim);
             Ok(Accesses { register, claim })
@@ -114,10 +105,9 @@ async fn alike<A: Arm>(flags: Flags, arm: A) -> Result<()> {
 }
 
 /// The crate as it is.
-async fn whole(flags: Flags) -> Result<()> {
-    let server = call_home::CallHomeServer::bind(call_home::CallHomeOptions::default()).await?;
-    let server = Arc::new(server);
-    let client = call_home::CallHomeClient::new(call_home::Limits::default())?;
+async fn whole(flags: &Flags) -> Result<()> {
+    let server = Arc::new(CallHomeServer::bind(CallHomeOptions::default()).await?);
+    let (client, tokens) = (CallHomeClient::new(Limits::default())?, flags.tokens);
     run(flags, move |instance| {
         let (server, client) = (Arc::clone(&server), client.clone());
         async move {
@@ -128,19 +118,19 @@ async fn whole(flags: Flags) -> Result<()> {
             let info = pending.info();
             let worker = tokio::spawn(async move {
                 let response = client.response(&info).await?.start();
-                for _ in 0..flags.tokens {
-                    response.send(transport::TOKEN).await?;
+                for _ in 0..tokens {
+                    response.send(TOKEN).await?;
                     tokio::task::yield_now().await;
                 }
                 response.finish().await?;
                 Ok::<_, anyhow::Error>(())
             });
             let mut reader = pending.await?;
-            let mut tokens = 0;
+            let mut came = 0;
             while reader.next().await?.is_some() {
-                tokens += 1;
+                came += 1;
             }
-            ensure!(tokens == flags.tokens, "{tokens} tokens came");
+            ensure!(came == tokens, "{came} tokens came");
             worker.await??;
             let claim = None;
             Ok(Accesses { register, claim })
@@ -150,7 +140,7 @@ async fn whole(flags: Flags) -> Result<()> {
 }
 
 /// Runs the requests, and prints what they saw.
-async fn run<F>(flags: Flags, request: impl Fn(EndpointInstanceId) -> F) -> Result<()>
+async fn run<F>(flags: &Flags, request: impl Fn(EndpointInstanceId) -> F) -> Result<()>
 where
     F: Future<Output = Result<Accesses>> + Send + 'static,
 {
@@ -174,32 +164,25 @@ where
     while let Some(request) = requests.join_next().await {
         let accesses = request??;
         register.record(accesses.register)?;
-        accesses
-            .claim
-            .map(|nanos| claim.record(nanos))
-            .transpose()?;
+        if let Some(nanos) = accesses.claim {
+            claim.record(nanos)?;
+        }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let say = |name, accesses: &Histogram<u64>| {
-        let micros = |nanos| nanos / 1e3;
-        let at = |quantile| micros(accesses.value_at_quantile(quantile) as f64);
-        let (mean, max) = (micros(accesses.mean()), micros(accesses.max() as f64));
-        format!(
-            "{name} {mean:.2} / {:.2} / {:.2} / {max:.0}",
-            at(0.99),
-            at(0.999)
-        )
+    let per_second = flags.requests as f64 / start.elapsed().as_secs_f64();
+    let say = |accesses: &Histogram<u64>| {
+        let at = |quantile| accesses.value_at_quantile(quantile) as f64 / 1e3;
+        let (mean, p99, p999, max) = (accesses.mean() / 1e3, at(0.99), at(0.999), at(1.0));
+        format!("{mean:.2} / {p99:.2} / {p999:.2} / {max:.0}")
     };
     println!(
-        "{:?}: {:.0} requests/s; mean / p99 / p99.9 / max in us: {}; {}",
+        "{}: {per_second:.0} requests/s; mean / p99 / p99.9 / max in us: register {}; claim {}",
         flags.arm,
-        flags.requests as f64 / seconds,
-        say("register", &register),
-        say("claim", &claim),
+        say(&register),
+        say(&claim),
     );
     Ok(())
 }
 
-pub(crate) fn nanos(since: Instant) -> u64 {
+fn nanos(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,12 +1,12 @@
-//! The least transport that a stream can be called home over: the handshake, tokens and ends of `call_home::wire`, without
-//! limits, deadlines, commands or batches.
+//! The least transport that a stream can be called home over: the handshake, tokens and ends of
+//! `call_home::wire`, without limits, deadlines, commands or batches.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bytes::BytesMut;
+use benches::streams::Streams;
+use bytes::{Bytes, BytesMut};
 use call_home::wire::{Frame, Hello};
 use stream_registry::{StreamId, StreamKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,11 +14,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
-use super::arms::{Arm, Feed};
 use super::nanos;
 
 /// A token is some thirty bytes.
 pub(crate) const TOKEN: &str = "{\"token\":12345,\"text\":\" word\"}";
+
+/// What a registrant gets.
+pub(crate) struct Feed {
+    pub(crate) pieces: mpsc::Receiver<Bytes>,
+    /// How long it took to claim the stream, in nanoseconds.
+    pub(crate) claim: u64,
+}
 
 struct Connection {
     stream: TcpStream,
@@ -55,28 +61,26 @@ impl Connection {
     }
 }
 
-pub(crate) async fn serve<A: Arm>(arm: Arc<A>) -> Result<SocketAddr> {
+pub(crate) async fn serve<S: Streams<Feed>>(streams: S) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let arm = Arc::clone(&arm);
-            tokio::spawn(async move {
-                // Whoever waits for the stream misses tokens, and says so.
-                let _ = receive(&*arm, stream).await;
-            });
+            // Whoever waits for the stream misses tokens, and says so.
+            tokio::spawn(receive(streams.clone(), stream));
         }
     });
     Ok(address)
 }
 
-async fn receive<A: Arm>(arm: &A, stream: TcpStream) -> Result<()> {
+async fn receive<S: Streams<Feed>>(streams: S, stream: TcpStream) -> Result<()> {
     let mut connection = Connection::new(stream)?;
     let Frame::Hello(Hello { id, .. }) = connection.next().await? else {
         bail!("no handshake");
     };
     let start = Instant::now();
-    let claim = arm.claim(id).await.context("no such stream")?;
+    let claim = streams.claim(&S::came(id)).await;
+    let claim = claim.context("no such stream")?;
     let took = nanos(start);
     connection.send(Frame::Welcome).await?;
     let (sender, pieces) = mpsc::channel(64);
@@ -84,7 +88,7 @@ async fn receive<A: Arm>(arm: &A, stream: TcpStream) -> Result<()> {
         pieces,
         claim: took,
     };
-    let _in_use = A::establish(claim, feed);
+    let _in_use = S::establish(claim, feed);
     loop {
         match connection.next().await? {
             Frame::Data(piece) => sender.send(piece).await?,

@@ -8,26 +8,23 @@ use affinity::Lease;
 use anyhow::Result;
 use bytes::BytesMut;
 use call_home::wire::{Frame, Hello};
-use call_home::{EndpointInstanceId, StreamId, StreamKind, StreamRegistryConfig};
+use call_home::{EndpointInstanceId, StreamKind};
 use phase_state::{PhaseEvent, RequestHandle};
-use state_map::{DashMapBackend, DefaultHashBuilder};
-use stream_registry::{Established, StreamEntry, StreamRegistry};
+use stream_registry::Established;
 use worker_id::WorkerWithDpRank;
 
 use super::{House, greet, travel};
-use crate::any_map::AnyMap;
 use crate::serving_loop::backends::Backends;
 use crate::serving_loop::front::Front;
 use crate::serving_loop::workload::{Fed, Request};
-
-type Streams = StreamRegistry<u64, AnyMap<StreamId, StreamEntry<u64>>>;
+use crate::streams::{Registry, registry};
 
 pub(super) struct Crates {
     front: Front,
-    streams: Arc<Streams>,
+    streams: Arc<Registry<u64>>,
     endpoint: EndpointInstanceId,
     /// Whether tokens go to `phase-state` by handle.
-    handles: bool,
+    by_handle: bool,
 }
 
 pub(super) struct Held {
@@ -37,29 +34,17 @@ pub(super) struct Held {
 }
 
 impl Crates {
-    /// With that fleet. `shards` are those of the map of phases, if not as many as it comes with.
+    /// With that fleet.
     pub(super) fn new(
         backends: &Backends,
-        shards: Option<usize>,
-        handles: bool,
+        by_handle: bool,
         fleet: impl Iterator<Item = WorkerWithDpRank>,
     ) -> Result<Self> {
-        let phases = match shards {
-            // What ADR-0003 asks is whether more shards for the phases are enough.
-            Some(shards) => AnyMap::DashMap(DashMapBackend::with_capacity_hasher_and_shards(
-                0,
-                DefaultHashBuilder::default(),
-                shards,
-            )?),
-            None => backends.phases.map(),
-        };
-        let streams =
-            StreamRegistry::with_map(StreamRegistryConfig::default(), backends.streams.map());
         let crates = Self {
-            front: Front::with_phases(backends, phases)?,
-            streams: Arc::new(streams),
+            front: Front::new(backends)?,
+            streams: registry(backends.streams),
             endpoint: EndpointInstanceId::new("bench", "worker", "generate", 0)?,
-            handles,
+            by_handle,
         };
         for worker in fleet {
             crates.front.join(worker)?;
@@ -80,10 +65,11 @@ impl House for Crates {
         streams
             .associate(&[id], &instance)
             .expect("nobody has died");
-        let handle = if self.handles {
-            Some(front.phases.track(request.number).expect("a fresh number"))
+        let number = request.number;
+        let handle = if self.by_handle {
+            Some(front.phases.track(number).expect("a fresh number"))
         } else {
-            assert!(front.phases.register(request.number), "a fresh number");
+            assert!(front.phases.register(number), "a fresh number");
             None
         };
 
@@ -105,13 +91,10 @@ impl House for Crates {
     }
 
     fn on_token(&self, held: &mut Held, request: &Request, fed: &Fed) -> Option<PhaseEvent> {
-        let Fed { token, sample, .. } = fed;
+        let (token, sample) = (fed.token, fed.sample.as_ref());
         match &mut held.handle {
-            Some(handle) => handle.on_token(*token, sample.as_ref()),
-            None => self
-                .front
-                .phases
-                .on_token(request.number, *token, sample.as_ref()),
+            Some(handle) => handle.on_token(token, sample),
+            None => self.front.phases.on_token(request.number, token, sample),
         }
     }
 

@@ -2,18 +2,20 @@
 //!
 //! # Design
 //!
-//! They are those of the arms called `reference`, or `scan`, in the scenarios of each crate ([`crate::baselines`]), and the choice
-//! of a worker is that of [`Front`](crate::serving_loop::front::Front): of the workers that a request's router speaks to, its
-//! session's if it has the adapter, or else any that has it, or else any that has room for it.
+//! They are those of the arms called `reference`, or `scan`, in the scenarios of each crate
+//! ([`crate::baselines`]), and the choice of a worker is that of
+//! [`Front`](crate::serving_loop::front::Front): of the workers that a request's router speaks to,
+//! its session's if it has the adapter, or else any that has it, or else any that has room for it.
 //!
 //! # Why
 //!
-//! Where their interfaces leave a choice, it is the cheapest, as an author of one gateway would have made it:
+//! Where their interfaces leave a choice, it is the cheapest, as an author of one gateway would
+//! have made it:
 //!
-//! - *A store of sessions for each class of router*, so that a hit is a lookup by the session's id and no key has to be put together.
-//!   The tenant, of which there is one, is left out.
-//! - *Whether the session's worker has the adapter* is asked of the tracker directly; all workers that have it are collected only
-//!   where one has to be chosen.
+//! - *A store of sessions for each class of router*, so that a hit is a lookup by the session's id
+//!   and no key has to be put together. The tenant, of which there is one, is left out.
+//! - *Whether the session's worker has the adapter* is asked of the tracker directly; all workers
+//!   that have it are collected only where one has to be chosen.
 //! - *A stream calls home with its id as text*, the form that the index has it by.
 
 use std::pin::Pin;
@@ -37,7 +39,7 @@ use crate::baselines::loras;
 use crate::baselines::phases::ReferencePhases;
 use crate::baselines::routers::PublishedRouters;
 use crate::baselines::sessions::ReferenceSessions;
-use crate::baselines::streams::{self, Ids};
+use crate::baselines::streams;
 use crate::serving_loop::front::{CLASSES, SLOTS, Upstream, spec};
 use crate::serving_loop::workload::{self, Fed, Request};
 
@@ -69,7 +71,7 @@ impl References {
         });
         Ok(Self {
             phases: ReferencePhases::new(workload::phases()),
-            streams: streams::FourMaps::new(Ids::OfTheKernel),
+            streams: streams::FourMaps::default(),
             loras,
             sessions: Default::default(),
             ttl: MemoryStoreConfig::default().ttl,
@@ -88,7 +90,7 @@ impl References {
         {
             return Some(worker);
         }
-        let worker = self.place(&request.adapter, class)?;
+        let worker = self.place(request, class)?;
         sessions.put(&request.session, worker, self.ttl);
         Some(worker)
     }
@@ -99,27 +101,18 @@ impl References {
     }
 
     /// A worker that has the adapter, or one that loads it.
-    fn place(&self, adapter: &str, class: RouterClass) -> Option<WorkerWithDpRank> {
+    fn place(&self, request: &Request, class: RouterClass) -> Option<WorkerWithDpRank> {
+        let adapter = &*request.adapter;
+        let serves = |worker: &WorkerWithDpRank| self.serves(worker, class);
         let loaded = self.loras.loaded_workers(adapter).into_iter();
-        if let Some(worker) = self.any(loaded, class) {
+        if let Some(worker) = request.any_of(loaded.filter(serves)) {
             return Some(worker);
         }
         let free = self.loras.workers_with_free_slots().into_iter();
-        let worker = self.any(free.map(|(worker, _)| worker), class)?;
+        let worker = request.any_of(free.map(|(worker, _)| worker).filter(serves))?;
         let lora = LoraInfo::new(adapter, None);
         self.loras.apply(LoraEvent::Loaded { worker, lora });
         Some(worker)
-    }
-
-    fn any(
-        &self,
-        workers: impl Iterator<Item = WorkerWithDpRank>,
-        class: RouterClass,
-    ) -> Option<WorkerWithDpRank> {
-        let fit: Vec<_> = workers
-            .filter(|worker| self.serves(worker, class))
-            .collect();
-        fastrand::choice(fit)
     }
 }
 
