@@ -1,5 +1,5 @@
-//! Replays a log of events, one in JSON a line, and prints the snapshot at its end: from a file that is named, else from the
-//! sample beside this file; `-` reads what is piped in.
+//! Replays a log of events, one in JSON a line, and prints the snapshot at its end: from a file
+//! that is named, else from the sample beside this file; `-` reads what is piped in.
 //!
 //! ```text
 //! cargo run -p lora-tracker --example placement --features serde -- events.jsonl

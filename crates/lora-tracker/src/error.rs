@@ -7,7 +7,8 @@ use crate::event::MAX_NAME_LEN;
 /// A call that was refused whole, since the name of an adapter in it is none. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the adapter name {name:?} at index {index} {rule}; a name has 1 to {MAX_NAME_LEN} bytes: leave it out, or name the adapter by less"
+    "the adapter name {name:?} at index {index} {rule}; a name has 1 to {MAX_NAME_LEN} bytes: \
+     leave it out, or name the adapter by less"
 )]
 #[non_exhaustive]
 pub struct Rejected<T> {

@@ -98,9 +98,9 @@ impl LoraInfo {
 
 /// Something that has happened on a worker.
 ///
-/// Which events are believed, [`worker_id::Lives`] decides: it has the table of what late news, news
-/// of other lives, and revisions come to. `Loaded`, `Loading` and `WorkerJoined` say that the worker
-/// is there; `Unloaded` and `LoadFailed` say that something of it has changed.
+/// Which events are believed, [`worker_id::Lives`] decides: it has the table of what late news,
+/// news of other lives, and revisions come to. `Loaded`, `Loading` and `WorkerJoined` say that the
+/// worker is there; `Unloaded` and `LoadFailed` say that something of it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -114,8 +114,8 @@ pub enum LoraEvent {
         /// The adapter.
         lora: LoraInfo,
     },
-    /// A worker is loading an adapter, which takes a slot. Joins the worker, as `Loaded` does. Of an
-    /// adapter that is there, resident or loading, it changes nothing.
+    /// A worker is loading an adapter, which takes a slot. Joins the worker, as `Loaded` does. Of
+    /// an adapter that is there, resident or loading, it changes nothing.
     Loading {
         /// The worker.
         worker: WorkerWithDpRank,

@@ -18,9 +18,9 @@ use crate::{Slots, Tier, WorkerSlots};
 ///
 /// It holds no lock and delays nobody. While one is held, changes copy what they touch of it, and
 /// share the rest; letting one go is as cheap as a read, and frees nothing: the next changes do.
-/// Beyond eight that a thread holds at once, to take one more writes a count that all threads share.
-/// So hold it for a decision, and keep what it decided. [`detach`](Self::detach) one that is to be
-/// held for long.
+/// Beyond eight that a thread holds at once, to take one more writes a count that all threads
+/// share. So hold it for a decision, and keep what it decided. [`detach`](Self::detach) one that is
+/// to be held for long.
 pub struct LoraSnapshot<'t, M> {
     snapshot: Reading<Snapshot>,
     published: &'t Published<Snapshot>,
@@ -188,9 +188,10 @@ impl<M: LoraMap> fmt::Debug for LoraSnapshot<'_, M> {
 
 /// Where a request for an adapter may go, at one instant: [`Tier`]s, best first.
 ///
-/// Take the first, or look further where its workers are hot, so that a popular adapter spreads. The
-/// tiers from [`Tier::Room`] on are of the whole fleet, whatever the adapter: they have the workers
-/// of the first two as well, where these have room. [`iter`](Self::iter) meets each worker once.
+/// Take the first, or look further where its workers are hot, so that a popular adapter spreads.
+/// The tiers from [`Tier::Room`] on are of the whole fleet, whatever the adapter: they have the
+/// workers of the first two as well, where these have room. [`iter`](Self::iter) meets each worker
+/// once.
 #[derive(Clone, Copy)]
 pub struct Candidates<'s> {
     table: &'s Table,

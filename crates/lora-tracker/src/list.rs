@@ -96,7 +96,8 @@ impl<S: LoraSession> Change<'_, S> {
         Ok(())
     }
 
-    /// The capacity that a list says: that of the worker, or the last that an adapter says, or none.
+    /// The capacity that a list says: that of the worker, or the last that an adapter says, or
+    /// none.
     fn list_capacity(&mut self, place: u32, entry: &ListedWorker, as_of: Option<u64>) {
         let record = &mut self.state.records[place as usize];
         if as_of.is_some() && as_of < record.reported_as_of {

@@ -122,8 +122,8 @@ impl<M: LoraMap> fmt::Debug for LoadStart<'_, M> {
 /// A load that its owner has begun. The adapter takes a slot of the worker meanwhile, and attracts
 /// the requests for it.
 ///
-/// It ends by [`loaded`](Self::loaded), by [`failed`](Self::failed), by what the fleet's feed says of
-/// the adapter on this worker, or by being dropped, which frees the slot: whichever comes first.
+/// It ends by [`loaded`](Self::loaded), by [`failed`](Self::failed), by what the fleet's feed says
+/// of the adapter on this worker, or by being dropped, which frees the slot: whichever comes first.
 #[must_use = "dropping it ends the load"]
 pub struct LoadTicket<'t, M: LoraMap> {
     tracker: &'t LoraTracker<M>,

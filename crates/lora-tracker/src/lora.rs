@@ -16,7 +16,8 @@ pub struct WorkerLora {
     detail: Option<Box<Detail>>,
     /// The greatest number that a touch has brought.
     last_used: AtomicU64,
-    /// One more than the revision that this was last said in; 0 where none was. For the writer alone.
+    /// One more than the revision that this was last said in; 0 where none was. For the writer
+    /// alone.
     as_of: AtomicU64,
     pinned: bool,
     loading: bool,

@@ -2,18 +2,19 @@
 //!
 //! # Design
 //!
-//! [`LoraMap`] names only what the tracker needs of its storage: to find the place of a worker. Every
-//! `state_map::StateMap` of the right key and value is one, by one blanket implementation; a map of your own can be one
-//! without being a `StateMap`.
+//! [`LoraMap`] names only what the tracker needs of its storage: to find the place of a worker.
+//! Every `state_map::StateMap` of the right key and value is one, by one blanket implementation; a
+//! map of your own can be one without being a `StateMap`.
 //!
 //! # Why
 //!
-//! The snapshot has all else, and adapters too, since a lookup by name comes with every request, and two threads in one
-//! map's lock words were five times slower than two threads in one snapshot.
+//! The snapshot has all else, and adapters too, since a lookup by name comes with every request,
+//! and two threads in one map's lock words were five times slower than two threads in one snapshot.
 //!
 //! # Invariants
 //!
-//! - An entry never changes. The one writer inserts it and removes it; readers look it up meanwhile.
+//! - An entry never changes. The one writer inserts it and removes it; readers look it up
+//!   meanwhile.
 
 use state_map::{DefaultMap, MapSession, Retire, StateMap};
 use worker_id::WorkerWithDpRank;
@@ -31,10 +32,11 @@ impl Retire for WorkerEntry {
 
 /// A map from workers to their places, to build a [`LoraTracker`](crate::LoraTracker) on.
 ///
-/// Any `state_map::StateMap` from [`WorkerWithDpRank`] to [`WorkerEntry`] is one. For a map of your own, implement this
-/// and [`LoraSession`], whose documentation is the contract.
+/// Any `state_map::StateMap` from [`WorkerWithDpRank`] to [`WorkerEntry`] is one. For a map of your
+/// own, implement this and [`LoraSession`], whose documentation is the contract.
 #[diagnostic::on_unimplemented(
-    message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
+    message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` \
+               or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `LoraMap`"
 )]
 pub trait LoraMap: Send + Sync {
@@ -93,8 +95,9 @@ impl<S: MapSession<Key = WorkerWithDpRank, Value = WorkerEntry>> LoraSession
     }
 }
 
-/// The map of a tracker that names none: DashMap where that feature is on, else papaya, else scc, else the locked map.
-/// With none of them it stands for nothing, and using it is an error that says so.
+/// The map of a tracker that names none: DashMap where that feature is on, else papaya, else scc,
+/// else the locked map. With none of them it stands for nothing, and using it is an error that says
+/// so.
 pub type DefaultLoraMap = DefaultMap<WorkerWithDpRank, WorkerEntry>;
 
 /// Workers on DashMap.

@@ -288,7 +288,7 @@ impl<M: LoraMap> LoraTracker<M> {
     /// Everything that is known now: one load, at any size.
     ///
     /// ```
-    /// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
+    /// # #[cfg(feature = "dashmap")] {
     /// use lora_tracker::{LoraTracker, TrackerConfig};
     ///
     /// let tracker = LoraTracker::new(TrackerConfig::new());

@@ -3,13 +3,13 @@
 //! The writer keeps the current snapshot and, as a *spare*, the one before it. A change takes the
 //! spare, lets it take the steps of the last change, which were logged, and goes on from there,
 //! logging its own. Where somebody still reads the spare, it goes on from a copy of the current one
-//! instead, which shares with it all but the roots, and the old spare is *retired*: the writer frees
-//! it after its last reader has let go, so that no reader does.
+//! instead, which shares with it all but the roots, and the old spare is *retired*: the writer
+//! frees it after its last reader has let go, so that no reader does.
 //!
 //! # Invariants
 //!
-//! 1. `spare` with the steps of `log` is equal to `current`, which is the published one. Where there
-//!    is no spare, the log means nothing.
+//! 1. `spare` with the steps of `log` is equal to `current`, which is the published one. Where
+//!    there is no spare, the log means nothing.
 //! 2. `records[p]` is of the worker in `current.row(p)`.
 //! 3. A worker's place is in the map before the publication that brings it, and until after the one
 //!    that takes it away. A worker that leaves and comes back within one change keeps its place.
@@ -199,7 +199,8 @@ impl Writer {
         }
     }
 
-    /// Frees the places of those that left, now that no reader can find them in a snapshot any more.
+    /// Frees the places of those that left, now that no reader can find them in a snapshot any
+    /// more.
     fn clean_up(&mut self, session: &impl LoraSession, left: &[(WorkerWithDpRank, u32)]) {
         let State {
             records, vacant, ..

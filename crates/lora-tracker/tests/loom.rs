@@ -1,4 +1,5 @@
-//! The races of a tracker, each in a scenario of two or three threads, on the kind map and on the adversarial one.
+//! The races of a tracker, each in a scenario of two or three threads, on the kind map and on the
+//! adversarial one.
 #![cfg(inflight_loom)]
 
 use std::sync::Arc;
@@ -103,8 +104,8 @@ fn load_against_unload_of_the_same_pair<M: LoraMap + Default + 'static>() {
     });
 }
 
-/// Whichever comes first, the incarnation that left is gone, and a reader never sees it with slots but without adapters, or
-/// come back.
+/// Whichever comes first, the incarnation that left is gone, and a reader never sees it with slots
+/// but without adapters, or come back.
 fn worker_left_against_load<M: LoraMap + Default + 'static>() {
     model(|| {
         let tracker = tracker::<M>();
@@ -234,7 +235,8 @@ fn worker_slots_against_join_and_leave<M: LoraMap + Default + 'static>() {
     });
 }
 
-/// An answer that is held over several changes keeps its instant, while its snapshot's turn to be changed comes.
+/// An answer that is held over several changes keeps its instant, while its snapshot's turn to be
+/// changed comes.
 fn answer_held_against_changes<M: LoraMap + Default + 'static>() {
     model(|| {
         let tracker = tracker::<M>();
@@ -336,8 +338,8 @@ fn flap_against_resync_by_revision<M: LoraMap + Default + 'static>() {
     });
 }
 
-/// News of the life that was, against the life that comes: nothing of the first is believed once the
-/// second has been seen, and no reader sees the first again.
+/// News of the life that was, against the life that comes: nothing of the first is believed once
+/// the second has been seen, and no reader sees the first again.
 fn late_news_against_rejoin<M: LoraMap + Default + 'static>() {
     model(|| {
         let tracker = tracker::<M>();
@@ -431,11 +433,20 @@ macro_rules! races {
         )+
     };
     ($map:ident) => {
-        races!($map: load_against_unload_of_the_same_pair, worker_left_against_load, batch_against_view,
-            worker_slots_against_a_return_in_one_change, worker_slots_against_a_place_used_again,
-            worker_slots_against_join_and_leave, answer_held_against_changes, event_against_event,
-            held_snapshot_against_the_map, flap_against_resync, flap_against_resync_by_revision, late_news_against_rejoin,
-            loading_against_loaded_elsewhere, ticket_dropped_against_loaded);
+        races!($map: load_against_unload_of_the_same_pair,
+            worker_left_against_load,
+            batch_against_view,
+            worker_slots_against_a_return_in_one_change,
+            worker_slots_against_a_place_used_again,
+            worker_slots_against_join_and_leave,
+            answer_held_against_changes,
+            event_against_event,
+            held_snapshot_against_the_map,
+            flap_against_resync,
+            flap_against_resync_by_revision,
+            late_news_against_rejoin,
+            loading_against_loaded_elsewhere,
+            ticket_dropped_against_loaded);
     };
 }
 

@@ -1,4 +1,5 @@
-//! With no map the crate builds, and whoever uses the default one is told in one sentence what to do.
+//! With no map the crate builds, and whoever uses the default one is told in one sentence what to
+//! do.
 #![cfg(not(any(
     feature = "dashmap",
     feature = "papaya",

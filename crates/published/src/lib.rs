@@ -8,7 +8,8 @@
 //!
 //! # Why
 //!
-//! - *arc-swap, not a lock*: a reader of a locked `Arc` writes the lock or the reference count, which all readers share.
+//! - *arc-swap, not a lock*: a reader of a locked `Arc` writes the lock or the reference count,
+//!   which all readers share.
 //! - *In one place*: arc-swap has been wrong before, on every processor. Up to 1.9.4, a reader
 //!   that was preempted in the middle of a `load` could be given the value of another cell that
 //!   had the same address meanwhile. Hence 1.9.5 or later. If it has to go, it goes from here.
@@ -65,8 +66,8 @@ impl<T: fmt::Debug> fmt::Debug for Published<T> {
 
 /// A published value, for as long as this is held.
 ///
-/// Keep few of them, and not for long: each delays the end of the value that it reads, and beyond eight on one
-/// thread a reading costs an increment of a count that all readers share.
+/// Keep few of them, and not for long: each delays the end of the value that it reads, and beyond
+/// eight on one thread a reading costs an increment of a count that all readers share.
 pub struct Reading<T>(sync::Guard<T>);
 
 impl<T> Reading<T> {

@@ -1,4 +1,5 @@
-//! What can go wrong: each error names what it is about, the rule, and the way out, and gives back what was rejected.
+//! What can go wrong: each error names what it is about, the rule, and the way out, and gives back
+//! what was rejected.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::RouterId;
 pub enum ChangeError {
     /// The id is taken.
     #[error(
-        "router `{id}` is registered already; an id has one router: deregister it first, in the same update if nobody is to miss it"
+        "router `{id}` is registered already; an id has one router: deregister it first, in the \
+         same update if nobody is to miss it"
     )]
     DuplicateRouter {
         /// The id.
@@ -28,7 +30,8 @@ pub enum ChangeError {
     },
     /// No request can name it.
     #[error(
-        "worker {id} serves a model whose name is empty; leave that one out, or all of them for a worker that serves no model by name"
+        "worker {id} serves a model whose name is empty; leave that one out, or all of them for a \
+         worker that serves no model by name"
     )]
     EmptyModel {
         /// The worker.
@@ -77,7 +80,8 @@ pub enum SelectError {
     /// The model is known, or none was asked for, and nobody can serve the request now: try again
     /// later (503).
     #[error(
-        "no worker can serve the request now: {ill} are ill, {draining} are draining, and {unmatched} are healthy but lack a router of their class or the other half of their pair"
+        "no worker can serve the request now: {ill} are ill, {draining} are draining, and \
+         {unmatched} are healthy but lack a router of their class or the other half of their pair"
     )]
     NobodyServes {
         /// How many of its workers are ill.

@@ -17,9 +17,9 @@ use crate::{Role, RouterClass, RouterId, RouterMode, SelectError, Selection, Wor
 
 /// Routers and workers at one instant: several questions to one of these have one answer.
 ///
-/// It holds no lock and delays nobody. Hold it for a decision, and keep what it decided: beyond eight
-/// readings that a thread holds at once, to take one more writes a count that all threads share.
-/// [`detach`](Self::detach) one that is to be held for long.
+/// It holds no lock and delays nobody. Hold it for a decision, and keep what it decided: beyond
+/// eight readings that a thread holds at once, to take one more writes a count that all threads
+/// share. [`detach`](Self::detach) one that is to be held for long.
 pub struct RouterSnapshot<'m, R: ?Sized, W, M> {
     snapshot: Reading<Snapshot<R, W>>,
     published: &'m Published<Snapshot<R, W>>,
@@ -90,8 +90,8 @@ impl<'m, R: ?Sized, W, M: RouterMap> RouterSnapshot<'m, R, W, M> {
         })
     }
 
-    /// The workers that a request may be sent to: [`select`](Self::select), for those who have no use
-    /// for the router.
+    /// The workers that a request may be sent to: [`select`](Self::select), for those who have no
+    /// use for the router.
     ///
     /// # Errors
     ///
@@ -158,7 +158,8 @@ impl<'m, R: ?Sized, W, M: RouterMap> RouterSnapshot<'m, R, W, M> {
         pools.map(|pool| pool.count(state)).sum()
     }
 
-    /// The workers that name a model, whatever they do for it and whatever their state, in no order.
+    /// The workers that name a model, whatever they do for it and whatever their state, in no
+    /// order.
     pub fn workers_of(&self, model: &str) -> impl Iterator<Item = &Arc<Worker<W>>> {
         // Workers that name none are under the empty name, which nobody is meant to know.
         let named = Some(model).filter(|model| !model.is_empty());
@@ -180,7 +181,8 @@ impl<'m, R: ?Sized, W, M: RouterMap> RouterSnapshot<'m, R, W, M> {
         self.snapshot.routers.len()
     }
 
-    /// The models that workers name, whatever their state, each once, in no order. Allocates nothing.
+    /// The models that workers name, whatever their state, each once, in no order. Allocates
+    /// nothing.
     pub fn models(&self) -> impl Iterator<Item = &Arc<str>> {
         self.snapshot.models.names()
     }

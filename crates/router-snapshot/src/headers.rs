@@ -18,8 +18,8 @@ pub struct HeaderError {
 }
 
 impl<'a> Selection<'a> {
-    /// Reads `x-model-id`, and `x-prefer-pd`, where `true` and `1` say yes and everything else says no. Of a header that
-    /// is there several times the first counts. Allocates nothing.
+    /// Reads `x-model-id`, and `x-prefer-pd`, where `true` and `1` say yes and everything else says
+    /// no. Of a header that is there several times the first counts. Allocates nothing.
     ///
     /// An empty `x-model-id` is a model with an empty name, which no manager accepts: see
     /// [`SelectError::EmptyModel`](crate::SelectError::EmptyModel).

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. `snapshot` is published as a whole, under the lock of `book`.
-//! 2. Under that lock runs no code of the user's: classes are asked for before, routers and payloads
-//!    are dropped, subscribers and watchers told afterwards.
+//! 2. Under that lock runs no code of the user's: classes are asked for before, routers and
+//!    payloads are dropped, subscribers and watchers told afterwards.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,14 +39,14 @@ use crate::{
 ///
 /// # What is believed
 ///
-/// [`worker_id::Lives`] decides, by the incarnation that news is about and by its revision. A change
-/// answers an [`Effect`], and what was ignored is traced at the level `debug`.
+/// [`worker_id::Lives`] decides, by the incarnation that news is about and by its revision. A
+/// change answers an [`Effect`], and what was ignored is traced at the level `debug`.
 ///
 /// # Cost
 ///
-/// A selection reads the published snapshot, and writes only memory of its own thread. A change takes
-/// a lock, clones the snapshot's roots (a pointer for each 64 workers and each 64 routers) and what
-/// it touches: 4 bytes for each worker of a model, and a table of names.
+/// A selection reads the published snapshot, and writes only memory of its own thread. A change
+/// takes a lock, clones the snapshot's roots (a pointer for each 64 workers and each 64 routers)
+/// and what it touches: 4 bytes for each worker of a model, and a table of names.
 pub struct RouterManager<R: Router + ?Sized = dyn Router, W = (), M = DefaultRouterMap> {
     mode: RouterMode,
     snapshot: Published<Snapshot<R, W>>,
@@ -125,8 +125,8 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
         }
     }
 
-    /// Adds a worker, or says anew what is known of it. Where another life of it was there, that one
-    /// goes. What the spec does not say (its state, its payload) stays as it is known.
+    /// Adds a worker, or says anew what is known of it. Where another life of it was there, that
+    /// one goes. What the spec does not say (its state, its payload) stays as it is known.
     ///
     /// # Errors
     ///
@@ -156,11 +156,11 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
         self.always(Change::Worker(change, None)).effect
     }
 
-    /// Lets the workers be this list, as one change: after a lost watch nobody is left over. Readers
-    /// see the fleet before it or after it. Where nothing is new, nothing is published.
+    /// Lets the workers be this list, as one change: after a lost watch nobody is left over.
+    /// Readers see the fleet before it or after it. Where nothing is new, nothing is published.
     ///
-    /// `as_of` is the revision of the feed that the list is from, where it has any: what is known of
-    /// a later one stays. Routers are yours, and stay in any case.
+    /// `as_of` is the revision of the feed that the list is from, where it has any: what is known
+    /// of a later one stays. Routers are yours, and stay in any case.
     ///
     /// # Errors
     ///
@@ -280,9 +280,9 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
     /// ([`RouterClass`](crate::RouterClass) has them in order); of that class, the router that was
     /// registered first. `prefer_pd` plays no part.
     ///
-    /// For a request that names none: of the classes of the preferred kind (PD for `prefer_pd`, else
-    /// regular) that can serve any model, or else of the other kind, the router that was registered
-    /// first.
+    /// For a request that names none: of the classes of the preferred kind (PD for `prefer_pd`,
+    /// else regular) that can serve any model, or else of the other kind, the router that was
+    /// registered first.
     ///
     /// Where nobody can serve it: with [`RouterMode::MultiOrDefault`] the default router, if its
     /// class can serve any model; else an error.
@@ -293,7 +293,8 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
     /// # Errors
     ///
     /// [`SelectError::NoDefault`] in single-router mode; else [`SelectError::NoWorkers`],
-    /// [`SelectError::UnknownModel`], [`SelectError::NobodyServes`] and [`SelectError::EmptyModel`].
+    /// [`SelectError::UnknownModel`], [`SelectError::NobodyServes`] and
+    /// [`SelectError::EmptyModel`].
     #[inline]
     pub fn select(&self, selection: &Selection<'_>) -> Result<Selected<R, W>, SelectError> {
         let snapshot = self.snapshot.load();
@@ -314,7 +315,7 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
     /// Routers and workers as they are now, for several questions: one load, at any size.
     ///
     /// ```
-    /// # #[cfg(any(feature = "dashmap", feature = "papaya", feature = "scc", feature = "rwlock"))] {
+    /// # #[cfg(feature = "dashmap")] {
     /// use router_snapshot::{Router, RouterManager, RouterMode};
     ///
     /// let manager = RouterManager::<dyn Router>::new(RouterMode::Multi);
@@ -355,9 +356,9 @@ impl<R: Router + ?Sized, W, M: RouterMap> RouterManager<R, W, M> {
         self.mode
     }
 
-    /// Follows the [`generation`](Self::generation): a value that is seen here is published already,
-    /// and the last one is always seen. Needs a runtime to wait for, and none to be created or
-    /// dropped.
+    /// Follows the [`generation`](Self::generation): a value that is seen here is published
+    /// already, and the last one is always seen. Needs a runtime to wait for, and none to be
+    /// created or dropped.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {

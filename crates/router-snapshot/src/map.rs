@@ -37,7 +37,8 @@ impl Retire for WorkerEntry {
 /// [`WorkerWithDpRank`] to [`WorkerEntry`], is one. One thread at a time inserts and removes; any
 /// number read meanwhile. An entry never changes.
 #[diagnostic::on_unimplemented(
-    message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` or `rwlock`, or name a map of your own as the type parameter",
+    message = "no map stands behind `{Self}`: enable one of the features `dashmap`, `papaya`, `scc` \
+               or `rwlock`, or name a map of your own as the type parameter",
     label = "not a `RouterMap`"
 )]
 pub trait RouterMap: Send + Sync {

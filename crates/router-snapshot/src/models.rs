@@ -1,13 +1,13 @@
 //! Which models are served, by whom: a persistent table.
 //!
-//! 64 hash tables by hash of the name, each behind an `Arc`. A clone is one reference count; a change
-//! to a clone copies the 64 pointers and the one table that it touches, and shares the rest with the
-//! original. What was tried instead, with figures: `docs/router-snapshot-performance.md`.
+//! 64 hash tables by hash of the name, each behind an `Arc`. A clone is one reference count; a
+//! change to a clone copies the 64 pointers and the one table that it touches, and shares the rest
+//! with the original. What was tried instead, with figures: `docs/router-snapshot-performance.md`.
 //!
 //! # Invariants
 //!
-//! 1. A model is in the table exactly if a worker names it, whatever the worker's state. Workers that
-//!    name none are under the empty name, which `get` does not answer.
+//! 1. A model is in the table exactly if a worker names it, whatever the worker's state. Workers
+//!    that name none are under the empty name, which `get` does not answer.
 //! 2. `served[d]` of a model is `pools.served(d)`; `Models::served[d]` counts those of all models.
 
 use std::array;

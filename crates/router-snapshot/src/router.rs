@@ -9,15 +9,17 @@ pub(crate) const CLASSES: usize = 5;
 
 /// Something that requests can be sent to.
 ///
-/// The class is read once, when the router is registered, and before any lock is taken; what it answers later is not
-/// noticed. Dropping a router, too, happens outside every lock: at the end of the call that removed it, or with the last
-/// [`Selected`](crate::Selected) or `Arc` that still had it.
+/// The class is read once, when the router is registered, and before any lock is taken; what it
+/// answers later is not noticed. Dropping a router, too, happens outside every lock: at the end of
+/// the call that removed it, or with the last [`Selected`](crate::Selected) or `Arc` that still had
+/// it.
 pub trait Router: Send + Sync {
     /// Which workers this router speaks to.
     fn class(&self) -> RouterClass;
 }
 
-/// Which workers a router speaks to, or which router a worker needs. Ordered from the class that is preferred most.
+/// Which workers a router speaks to, or which router a worker needs. Ordered from the class that is
+/// preferred most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -44,7 +46,8 @@ impl RouterClass {
         Self::HttpRegular,
     ];
 
-    /// Whether its *kind* is PD, that is prefill and decode on separate workers. Every other class is of the regular kind.
+    /// Whether its *kind* is PD, that is prefill and decode on separate workers. Every other class
+    /// is of the regular kind.
     #[must_use]
     pub const fn is_pd(self) -> bool {
         matches!(self, Self::GrpcPd | Self::HttpPd)

@@ -14,8 +14,8 @@ use crate::{Router, RouterClass, RouterId};
 /// ```
 /// use router_snapshot::Selection;
 ///
-/// let of_a_pinned_session = Selection { model: Some("llama-3"), draining: true, ..Selection::default() };
-/// assert!(!of_a_pinned_session.prefer_pd);
+/// let pinned = Selection { draining: true, ..Selection::of_model("llama-3") };
+/// assert!(!pinned.prefer_pd);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selection<'a> {
@@ -68,10 +68,11 @@ impl fmt::Display for RouterMode {
 ///
 /// Whatever happens to the manager meanwhile, this stays as it was. Keep none for a whole stream:
 /// beyond eight of them on one thread (counting every reading of a `published` value, of whatever
-/// crate) a selection writes a reference count that all threads share, and takes three times as long.
-/// What may be kept is a [`Choice`]: see [`keep`](Self::keep).
+/// crate) a selection writes a reference count that all threads share, and takes three times as
+/// long. What may be kept is a [`Choice`]: see [`keep`](Self::keep).
 ///
-/// What is not the router's own is an associated function, as with `Arc`: `Selected::id(&selected)`.
+/// What is not the router's own is an associated function, as with `Arc`:
+/// `Selected::id(&selected)`.
 #[must_use]
 pub struct Selected<R: ?Sized = dyn Router, W = ()> {
     snapshot: Reading<Snapshot<R, W>>,
@@ -133,8 +134,8 @@ impl<R: ?Sized, W> fmt::Debug for Selected<R, W> {
     }
 }
 
-/// A router that was selected, to be kept for as long as one likes: for a whole stream. Derefs to the
-/// router; clones are the same choice.
+/// A router that was selected, to be kept for as long as one likes: for a whole stream. Derefs to
+/// the router; clones are the same choice.
 #[must_use]
 pub struct Choice<R: ?Sized = dyn Router>(pub(crate) Arc<Seat<R>>);
 

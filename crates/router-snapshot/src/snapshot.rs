@@ -1,9 +1,9 @@
 //! The snapshot: everything that a selection looks at, and the rules by which it chooses.
 //!
 //! A request is only ever sent to the first router of its class, or to the default one. So a
-//! selection looks at six routers, however many are registered, and the answers for requests without
-//! a model are worked out when the snapshot is made. The tables are persistent: a snapshot shares
-//! with the one before it all but what has changed.
+//! selection looks at six routers, however many are registered, and the answers for requests
+//! without a model are worked out when the snapshot is made. The tables are persistent: a snapshot
+//! shares with the one before it all but what has changed.
 //!
 //! # Invariants
 //!
@@ -125,7 +125,8 @@ impl<R: ?Sized, W> Snapshot<R, W> {
         });
     }
 
-    /// Of the classes of a kind that can serve a request, the one whose router was registered first.
+    /// Of the classes of a kind that can serve a request, the one whose router was registered
+    /// first.
     fn first_of_kind(&self, pd: bool, draining: bool) -> Option<RouterClass> {
         let eligible = self.models.served(draining).and(self.registered);
         let seats = self.winners[..CLASSES].iter().flatten();

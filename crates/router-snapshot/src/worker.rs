@@ -20,8 +20,8 @@ use crate::RouterClass;
 /// assert_eq!(spec.class(), RouterClass::HttpPd);
 /// ```
 ///
-/// `==` ignores the incarnation of the id, as it does everywhere; a manager takes another incarnation
-/// for a change.
+/// `==` ignores the incarnation of the id, as it does everywhere; a manager takes another
+/// incarnation for a change.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkerSpec<W = ()> {
@@ -123,8 +123,8 @@ impl<W> WorkerSpec<W> {
         }
     }
 
-    /// The class of router that it needs. The role and the connection of an external worker do not matter: what
-    /// is behind its endpoint is its own business, and it counts for the regular kind.
+    /// The class of router that it needs. The role and the connection of an external worker do not
+    /// matter: what is behind its endpoint is its own business, and it counts for the regular kind.
     #[must_use]
     pub const fn class(&self) -> RouterClass {
         match (self.runtime, self.role, self.connection) {

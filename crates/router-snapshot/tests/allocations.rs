@@ -1,4 +1,5 @@
-//! Selections and lookups allocate nothing, on every map; and what a change allocates does not depend on the fleet.
+//! Selections and lookups allocate nothing, on every map; and what a change allocates does not
+//! depend on the fleet.
 #![cfg(not(inflight_loom))]
 
 #[path = "it/backends.rs"]
@@ -59,7 +60,8 @@ fn selections_and_lookups_allocate_nothing<M: RouterMap + Default>() {
         black_box((snapshot.models().count(), snapshot.generation()));
         assert!(manager.router("unknown").is_none() && manager.worker(worker(1_000)).is_none());
     };
-    // A thread's first accesses register it with the publication, and with the maps' memory reclamation.
+    // A thread's first accesses register it with the publication, and with the maps' memory
+    // reclamation.
     all();
     assert_no_alloc(all);
 

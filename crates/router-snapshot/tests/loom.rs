@@ -1,4 +1,5 @@
-//! The races of a manager, each in a scenario of two or three threads, on the kind maps and on the adversarial ones.
+//! The races of a manager, each in a scenario of two or three threads, on the kind maps and on the
+//! adversarial ones.
 #![cfg(inflight_loom)]
 
 #[path = "it/backends.rs"]
@@ -117,7 +118,8 @@ fn set_default_against_deregister_of_the_default<M: RouterMap + Default + 'stati
         manager.set_default("a").unwrap();
         let gone = spawn(&manager, |manager| manager.deregister("a").is_some());
         let again = spawn(&manager, |manager| manager.set_default("a").is_ok());
-        // Loom remembers the last access only: the reader is one of those that are spawned, or the main thread last.
+        // Loom remembers the last access only: the reader is one of those that are spawned, or the
+        // main thread last.
         let seen = manager.select(&ANY).map(|router| router.number);
         assert!(matches!(seen, Ok(1) | Err(SelectError::NoDefault)));
         assert!(gone.join().unwrap());
@@ -157,7 +159,8 @@ fn select_against_update<M: RouterMap + Default + 'static>() {
         let reading = spawn(&manager, move |manager| {
             let mut last = old;
             for request in [NAMED, ANY] {
-                // In the old state the one worker is regular and so is the one router; in the new one both are external.
+                // In the old state the one worker is regular and so is the one router; in the new
+                // one both are external.
                 let selected = manager.select(&request).unwrap();
                 selected.check();
                 let generation = Selected::generation(&selected);
@@ -348,10 +351,17 @@ macro_rules! races {
         )+
     };
     ($maps:ty) => {
-        races! { $maps: two_registrations_at_once, two_registrations_of_one_id, register_against_deregister_of_the_same_id,
-            set_default_against_deregister_of_the_default, set_default_to_another_against_deregister_of_the_default,
-            select_against_update, what_is_selected_can_be_found, replacing_against_lookups,
-            drain_against_select, flap_against_resync, late_news_against_rejoin,
+        races! { $maps: two_registrations_at_once,
+            two_registrations_of_one_id,
+            register_against_deregister_of_the_same_id,
+            set_default_against_deregister_of_the_default,
+            set_default_to_another_against_deregister_of_the_default,
+            select_against_update,
+            what_is_selected_can_be_found,
+            replacing_against_lookups,
+            drain_against_select,
+            flap_against_resync,
+            late_news_against_rejoin,
             held_snapshot_against_the_maps }
     };
 }

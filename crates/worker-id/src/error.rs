@@ -13,7 +13,9 @@ use crate::EndpointInstanceId;
 /// A text that is not what [`WorkerWithDpRank`](crate::WorkerWithDpRank) displays as.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{text:?} names no worker: its {part} {rule}; write `worker_id:dp_rank` or `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0`, `7:0@42` or, where incarnations are ordered, `7:0@r42`"
+    "{text:?} names no worker: its {part} {rule}; write `worker_id:dp_rank` or \
+     `worker_id:dp_rank@incarnation` in plain decimal, such as `7:0`, `7:0@42` or, where \
+     incarnations are ordered, `7:0@r42`"
 )]
 #[non_exhaustive]
 pub struct ParseWorkerError {
@@ -83,7 +85,8 @@ pub struct ParseWorkerStateError {
 /// A name that cannot be part of an [`EndpointInstanceId`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "the {field} {value:?} {rule}; a name has 1 to {max} bytes, without `/`, whitespace and control characters",
+    "the {field} {value:?} {rule}; a name has 1 to {max} bytes, without `/`, whitespace and \
+     control characters",
     max = EndpointInstanceId::MAX_NAME_LEN
 )]
 #[non_exhaustive]
@@ -141,7 +144,8 @@ pub enum NameRule {
 pub enum ParseEndpointInstanceError {
     /// It does not have four parts.
     #[error(
-        "{text:?} names no instance: it has {found} of the 4 parts; write `namespace/component/endpoint/instance_id`"
+        "{text:?} names no instance: it has {found} of the 4 parts; write \
+         `namespace/component/endpoint/instance_id`"
     )]
     Parts {
         /// The rejected text, all of it or its beginning.

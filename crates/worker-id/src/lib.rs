@@ -40,6 +40,7 @@ mod error;
 mod incarnation;
 mod instance;
 mod lives;
+mod marks;
 mod news;
 mod ranks;
 #[cfg(feature = "serde")]

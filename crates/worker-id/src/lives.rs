@@ -1,19 +1,9 @@
 //! Which news of a worker is believed: a bounded memory of the lives that have departed.
 //!
-//! # Invariants
-//!
-//! 1. `marks` has at most `room` entries. `order` has each of them once with the `turn` that the
-//!    mark has, and at most twice as many entries in all.
-//! 2. A life that is there has no mark of its own rank.
-//!
 //! Proof: `tests/lives.rs` steps a model that remembers everything beside it.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
-
-use crate::{
-    Ignored, Incarnation, News, Ranks, Ruling, Says, Standing, WorkerRanks, WorkerWithDpRank,
-};
+use crate::marks::{Mark, Marked, Marks};
+use crate::{Ignored, Incarnation, News, Ruling, Says, Standing, WorkerRanks, WorkerWithDpRank};
 
 /// What is known of a rank that is there: kept by the caller, changed by [`Lives::hear`].
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +54,8 @@ pub struct Known {
 /// # Cost
 ///
 /// News of the life that is there, in the order of revisions, looks nothing up. A departure is one
-/// or two insertions into an ordered map, and allocates as the memory grows: about 120 bytes a mark.
+/// or two insertions into an ordered map, and allocates as the memory grows: about 120 bytes a
+/// mark.
 ///
 /// ```
 /// use worker_id::{Ignored, Lives, News, Ruling, Says, WorkerWithDpRank};
@@ -83,38 +74,10 @@ pub struct Known {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lives {
-    /// The most marks that are kept.
-    room: usize,
     /// The revision of the last full list.
     listed: Option<u64>,
-    marks: BTreeMap<MarkOf, Mark>,
-    /// The marks from the one that was set first; those that were set again or removed, too.
-    order: VecDeque<(MarkOf, u64)>,
-    /// How often a mark was set.
-    turns: u64,
-}
-
-/// What a mark is of: a worker, all of its ranks or one, and what it marks.
-type MarkOf = (u64, Option<u32>, Marked);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Marked {
-    /// The last departure of the rank, whichever life it was.
-    Departure,
-    /// The latest ordered life that has departed.
-    Ordered,
-    /// An opaque life that has departed.
-    Opaque(u64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Mark {
-    /// The number of the life; of a `Departure` nothing.
-    number: u64,
-    /// The revision of the departure, where it had one.
-    as_of: Option<u64>,
-    /// When it was set, counted in marks.
-    turn: u64,
+    /// Who has departed.
+    marks: Marks,
 }
 
 impl Default for Lives {
@@ -132,11 +95,8 @@ impl Lives {
     #[must_use]
     pub fn with_room(room: usize) -> Self {
         Self {
-            room,
             listed: None,
-            marks: BTreeMap::new(),
-            order: VecDeque::new(),
-            turns: 0,
+            marks: Marks::with_room(room),
         }
     }
 
@@ -149,7 +109,7 @@ impl Lives {
     /// Whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.marks.is_empty()
+        self.marks.len() == 0
     }
 
     /// Decides what is to be done about news of a rank, `there` being what is known of it. Then
@@ -324,9 +284,12 @@ impl Lives {
 
     fn mark_life(&mut self, worker: &WorkerRanks, as_of: Option<u64>) {
         match worker.incarnation {
-            Some(Incarnation::Ordered(number)) => self.mark(worker, Marked::Ordered, number, as_of),
+            Some(Incarnation::Ordered(number)) => {
+                self.marks.set(worker, Marked::Ordered, number, as_of)
+            }
             Some(Incarnation::Opaque(number)) => {
-                self.mark(worker, Marked::Opaque(number), number, as_of);
+                self.marks
+                    .set(worker, Marked::Opaque(number), number, as_of);
             }
             None => {}
         }
@@ -334,56 +297,13 @@ impl Lives {
 
     fn mark_departure(&mut self, worker: &WorkerRanks, as_of: Option<u64>) {
         if as_of.is_some() {
-            self.mark(worker, Marked::Departure, 0, as_of);
-        }
-    }
-
-    fn mark(&mut self, worker: &WorkerRanks, marked: Marked, number: u64, as_of: Option<u64>) {
-        let rank = match worker.ranks {
-            Ranks::All => None,
-            Ranks::One(rank) => Some(rank),
-        };
-        let of = (worker.worker_id, rank, marked);
-        let turn = self.turns;
-        self.turns += 1;
-        let mark = self.marks.entry(of).or_insert(Mark {
-            number,
-            as_of,
-            turn,
-        });
-        mark.turn = turn;
-        match number.cmp(&mark.number) {
-            Ordering::Greater => (mark.number, mark.as_of) = (number, as_of),
-            // A departure without a revision comes after whatever has one.
-            Ordering::Equal => mark.as_of = as_of.and(mark.as_of.max(as_of)),
-            Ordering::Less => {}
-        }
-        self.order.push_back((of, turn));
-        self.make_room();
-    }
-
-    /// Forgets the oldest marks that there is no room for.
-    fn make_room(&mut self) {
-        let marks = &mut self.marks;
-        let is_current = |marks: &BTreeMap<MarkOf, Mark>, (of, turn): &(MarkOf, u64)| {
-            marks.get(of).is_some_and(|mark| mark.turn == *turn)
-        };
-        while marks.len() > self.room
-            && let Some(oldest) = self.order.pop_front()
-        {
-            if is_current(marks, &oldest) {
-                marks.remove(&oldest.0);
-            }
-        }
-        // Half of it or more is out of date.
-        if self.order.len() > 2 * self.room.max(8) {
-            self.order.retain(|entry| is_current(marks, entry));
+            self.marks.set(worker, Marked::Departure, 0, as_of);
         }
     }
 
     /// A life is there again: forgets that it had departed.
     fn unmark(&mut self, worker: &WorkerWithDpRank) {
-        if self.marks.is_empty() {
+        if self.marks.len() == 0 {
             return;
         }
         let marked = match worker.incarnation() {
@@ -393,21 +313,5 @@ impl Lives {
         };
         self.marks
             .remove(&(worker.worker_id, Some(worker.dp_rank), marked));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_is_bounded_however_often_one_life_departs() {
-        let mut lives = Lives::with_room(32);
-        let worker = WorkerWithDpRank::new(7, 0).with_incarnation(1);
-        for _ in 0..1_000 {
-            let _ = lives.hear(&mut None, &News::new(worker, Says::Gone));
-            assert!(lives.order.len() <= 64);
-            assert_eq!(lives.len(), 1);
-        }
     }
 }

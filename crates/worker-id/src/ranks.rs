@@ -21,7 +21,8 @@ pub enum Ranks {
 /// use std::collections::BTreeMap;
 /// use worker_id::{WorkerRanks, WorkerWithDpRank};
 ///
-/// let mut load: BTreeMap<_, u32> = (0..8).map(|rank| (WorkerWithDpRank::new(7, rank), 0)).collect();
+/// let ranks = (0..8).map(|rank| WorkerWithDpRank::new(7, rank));
+/// let load: BTreeMap<_, u32> = ranks.map(|rank| (rank, 0)).collect();
 /// assert_eq!(load.range(WorkerRanks::all(7).range()).count(), 8);
 ///
 /// let one = WorkerRanks::from(WorkerWithDpRank::new(7, 3));

@@ -153,7 +153,8 @@ fn life<E: serde::de::Error>(
 ) -> Result<Option<Incarnation>, E> {
     match (opaque, ordered) {
         (Some(_), Some(_)) => Err(E::custom(
-            "`incarnation` and `ordered_incarnation` are both given; a worker has one of them at most",
+            "`incarnation` and `ordered_incarnation` are both given; a worker has one of them at \
+             most",
         )),
         (opaque, ordered) => Ok(opaque
             .map(Incarnation::Opaque)

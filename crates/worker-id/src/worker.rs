@@ -42,7 +42,8 @@ use crate::{EndpointInstanceId, Incarnation, NumberRule, ParseWorkerError, Worke
 ///   the old incarnation. Where the incarnation matters, keep a copy of the worker in the value,
 ///   too.
 /// - `assert_eq!` and `==` do not tell two incarnations apart.
-/// - Assigning to `worker_id` leaves the incarnation as it is: for another worker, make a new value.
+/// - Assigning to `worker_id` leaves the incarnation as it is: for another worker, make a new
+///   value.
 ///
 /// Workers order by `worker_id`, then `dp_rank`: the ranks of a worker are neighbours in a
 /// `BTreeMap`.
@@ -50,9 +51,9 @@ use crate::{EndpointInstanceId, Incarnation, NumberRule, ParseWorkerError, Worke
 /// # Text
 ///
 /// `worker_id:dp_rank`, or `worker_id:dp_rank@incarnation` where one is known: `7:0@42` is opaque,
-/// `7:0@r42` is ordered. [`FromStr`] accepts exactly what `Display` writes: plain decimal, no sign, no whitespace, no leading zero. A bare
-/// `worker_id` is refused, since it would be a second text for `worker_id:0`;
-/// [`from_worker_id`](Self::from_worker_id) is the way to that value.
+/// `7:0@r42` is ordered. [`FromStr`] accepts exactly what `Display` writes: plain decimal, no sign,
+/// no whitespace, no leading zero. A bare `worker_id` is refused, since it would be a second text
+/// for `worker_id:0`; [`from_worker_id`](Self::from_worker_id) is the way to that value.
 ///
 /// # Cost
 ///
@@ -146,10 +147,11 @@ impl WorkerWithDpRank {
     /// | **self: unknown** | `true` | `false` |
     /// | **self: known** | `false` | whether they are equal |
     ///
-    /// An opaque and an ordered one are not equal. Different workers or ranks: `false`. One known and one unknown: `false`, for nothing says
-    /// that they are the same, and taking a stale entry for a live one does harm that refreshing a
-    /// live one does not. Both unknown: `true`. Whoever gives workers no incarnation has told no
-    /// restart apart, and this crate cannot: it is then no more than `==`.
+    /// An opaque and an ordered one are not equal. Different workers or ranks: `false`. One known
+    /// and one unknown: `false`, for nothing says that they are the same, and taking a stale entry
+    /// for a live one does harm that refreshing a live one does not. Both unknown: `true`. Whoever
+    /// gives workers no incarnation has told no restart apart, and this crate cannot: it is then no
+    /// more than `==`.
     ///
     /// This is an equivalence relation, finer than `==`.
     #[must_use]

@@ -1,4 +1,5 @@
-//! A million events: the generation is exact, nothing is left behind in any index, and memory returns.
+//! A million events: the generation is exact, nothing is left behind in any index, and memory
+//! returns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

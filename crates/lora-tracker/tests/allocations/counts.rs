@@ -8,7 +8,9 @@ use alloc_count::{assert_no_alloc, measure};
 use lora_tracker::{LoraEvent, LoraInfo, LoraMap, LoraTracker};
 use worker_id::{Effect, WorkerWithDpRank};
 
-crate::backends::on_every_backend! { reads_allocate_nothing, an_event_allocates_the_pair_that_it_brings }
+crate::backends::on_every_backend! {
+    reads_allocate_nothing, an_event_allocates_the_pair_that_it_brings
+}
 
 const WORKERS: u64 = 200;
 
@@ -53,7 +55,8 @@ fn reads_allocate_nothing<M: LoraMap + Default>() {
         ));
         met
     };
-    // A thread's first access may register it with what publishes, and with the map's memory reclamation.
+    // A thread's first access may register it with what publishes, and with the map's memory
+    // reclamation.
     let expected = read();
     assert!(expected > 1_000, "the reads found nothing to read");
     assert_no_alloc(|| {

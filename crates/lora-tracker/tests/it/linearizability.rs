@@ -1,5 +1,5 @@
-//! Recorded histories of every map: events, batches, replacements and reads of one and of several keys are linearizable,
-//! checked whole.
+//! Recorded histories of every map: events, batches, replacements and reads of one and of several
+//! keys are linearizable, checked whole.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -1,4 +1,5 @@
-//! The form with named fields, in a format that is read by people and in one that is not self-describing.
+//! The form with named fields, in a format that is read by people and in one that is not
+//! self-describing.
 
 use lora_tracker::{
     ListedWorker, LoraEvent, LoraInfo, LoraMap, LoraNews, LoraTracker, Slots, TrackerConfig,
@@ -21,7 +22,10 @@ prop_compose! {
             0 => LoraEvent::Loaded { worker, lora: LoraInfo::new(name).with_capacity(number) },
             1 => LoraEvent::Unloaded { worker, name: name.into() },
             2 => LoraEvent::WorkerJoined { worker, capacity: number },
-            3 => LoraEvent::Loading { worker, lora: LoraInfo::new(name).with_version("v1").pinned() },
+            3 => {
+                let lora = LoraInfo::new(name).with_version("v1").pinned();
+                LoraEvent::Loading { worker, lora }
+            }
             4 => LoraEvent::LoadFailed { worker, name: name.into(), reason: "no memory".into() },
             5 => LoraEvent::WorkerLeft { worker: WorkerRanks::all(id) },
             _ => LoraEvent::WorkerLeft { worker: worker.into() },
@@ -34,7 +38,8 @@ proptest! {
     fn events_round_trip(event in event()) {
         let json = serde_json::to_string(&event).unwrap();
         let binary = postcard::to_allocvec(&event).unwrap();
-        for back in [serde_json::from_str(&json).unwrap(), postcard::from_bytes::<LoraEvent>(&binary).unwrap()] {
+        let read: LoraEvent = serde_json::from_str(&json).unwrap();
+        for back in [read, postcard::from_bytes(&binary).unwrap()] {
             prop_assert_eq!(&back, &event);
             // In this one the incarnation counts.
             prop_assert_eq!(back.worker(), event.worker());

@@ -1,5 +1,5 @@
-//! Writers and readers at once, more of them than cores: every answer is checked within itself, and against the answers
-//! before it.
+//! Writers and readers at once, more of them than cores: every answer is checked within itself, and
+//! against the answers before it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -157,8 +157,8 @@ fn read<M: LoraMap>(tracker: &LoraTracker<M>, rng: &mut Rng, newest: &mut u64) {
         }
         6 => assert!(tracker.snapshot().loras().count() <= NAMES.len() + TWINS.len()),
         _ => {
-            // The first of the two that was loaded is older; so it may lack what the other has, and the other way round,
-            // but not with the same generation.
+            // The first of the two that was loaded is older; so it may lack what the other has, and
+            // the other way round, but not with the same generation.
             let (first, second) = (tracker.snapshot(), tracker.snapshot());
             assert!(first.generation() <= second.generation());
             if first.generation() == second.generation() {

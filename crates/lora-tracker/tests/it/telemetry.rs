@@ -1,4 +1,5 @@
-//! A capacity that two adapters do not agree on is told, once, and to somebody who may use the tracker while being told.
+//! A capacity that two adapters do not agree on is told, once, and to somebody who may use the
+//! tracker while being told.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,8 +13,9 @@ use worker_id::{Effect, WorkerWithDpRank};
 
 crate::backends::on_every_backend! { disagreements_are_told_outside_of_locks }
 
-/// Hears nothing, and has to be there: what a subscriber wants of an event is remembered for the whole process, and while
-/// there is only one subscriber, by what the thread that comes first has. That may be another test's, and have none.
+/// Hears nothing, and has to be there: what a subscriber wants of an event is remembered for the
+/// whole process, and while there is only one subscriber, by what the thread that comes first has.
+/// That may be another test's, and have none.
 fn other_threads_have_a_subscriber() {
     let deaf = tracing_subscriber::registry().with(dynamic_filter_fn(|_, _| false));
     // It may be there already.
@@ -22,7 +24,8 @@ fn other_threads_have_a_subscriber() {
 
 type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
-/// Writes down each event, and uses the tracker while it is told of it: under a lock, that would never return.
+/// Writes down each event, and uses the tracker while it is told of it: under a lock, that would
+/// never return.
 struct Asking<M> {
     tracker: Arc<OnceLock<Arc<LoraTracker<M>>>>,
     lines: Lines,

@@ -263,7 +263,8 @@ fn who_has_it_needs_no_free_slot<M: LoraMap + Default>() {
 
 fn the_tiers_in_their_order<M: LoraMap + Default>() {
     let tracker = tracker::<M>();
-    // 1 has it; 2 is loading it; 3 has room; 4 says no capacity; 5 is full; 6 is full of what stays.
+    // 1 has it; 2 is loading it; 3 has room; 4 says no capacity; 5 is full; 6 is full of what
+    // stays.
     tracker.apply(loaded(w(1), "a", Some(1))).unwrap();
     tracker.apply(loading(w(2), "a")).unwrap();
     tracker.apply(joined(w(2), Some(1))).unwrap();
@@ -751,7 +752,8 @@ fn bad_names_are_refused_and_given_back<M: LoraMap + Default>() {
     let error = tracker.apply(loaded(w(1), "", None)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the adapter name \"\" at index 0 is empty; a name has 1 to 4096 bytes: leave it out, or name the adapter by less"
+        "the adapter name \"\" at index 0 is empty; a name has 1 to 4096 bytes: leave it out, or \
+         name the adapter by less"
     );
 }
 

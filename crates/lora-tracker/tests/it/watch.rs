@@ -43,7 +43,8 @@ fn a_watcher_is_told_of_each_change_and_of_nothing_else<M: LoraMap + Default>() 
     assert!(receiver.has_changed().is_err(), "nothing comes any more");
 }
 
-/// Reads and writes while it is woken: under the writer's lock, or one of the map, that would never return.
+/// Reads and writes while it is woken: under the writer's lock, or one of the map, that would never
+/// return.
 struct Using<M>(OnceLock<Arc<LoraTracker<M>>>, AtomicU64);
 
 impl<M: LoraMap + 'static> Wake for Using<M> {

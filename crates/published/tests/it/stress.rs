@@ -1,5 +1,5 @@
-//! What is asked of the publication, whatever the platform: every value read is whole, alive, and none is older than the
-//! one read before it.
+//! What is asked of the publication, whatever the platform: every value read is whole, alive, and
+//! none is older than the one read before it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -14,7 +14,8 @@ assert_impl_all!(Reading<Vec<u8>>: Send, Sync);
 const READERS: usize = 6;
 const PUBLICATIONS: u64 = 20_000;
 
-/// Words that follow from the generation; scrubbed when it dies, so that a read after that is noticed.
+/// Words that follow from the generation; scrubbed when it dies, so that a read after that is
+/// noticed.
 struct Snapshot {
     generation: u64,
     words: Vec<u64>,

@@ -1,4 +1,5 @@
-//! Runs a test on the maps of every backend that is enabled, and on the two for model checking; and what tests register.
+//! Runs a test on the maps of every backend that is enabled, and on the two for model checking; and
+//! what tests register.
 
 #![allow(dead_code, unused_imports, unused_macros)]
 
@@ -17,8 +18,10 @@ macro_rules! on_every_backend {
             router_snapshot::SccRouters, $($test),+ }
         crate::backends::on_every_backend! { @map rwlock if feature = "rwlock",
             router_snapshot::RwLockRouters, $($test),+ }
-        crate::backends::on_every_backend! { @map reference if not(inflight_loom), crate::backends::ReferenceRouters, $($test),+ }
-        crate::backends::on_every_backend! { @map adversarial if not(inflight_loom), crate::backends::AdversarialRouters, $($test),+ }
+        crate::backends::on_every_backend! { @map reference if not(inflight_loom),
+            crate::backends::ReferenceRouters, $($test),+ }
+        crate::backends::on_every_backend! { @map adversarial if not(inflight_loom),
+            crate::backends::AdversarialRouters, $($test),+ }
     };
     (@map $name:ident if $cfg:meta, $map:ty, $($test:ident),+) => {
         #[cfg($cfg)]

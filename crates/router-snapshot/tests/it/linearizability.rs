@@ -1,5 +1,5 @@
-//! Recorded histories on every map: changes and selections are linearizable together, and so are the changes and lookups
-//! of one id.
+//! Recorded histories on every map: changes and selections are linearizable together, and so are
+//! the changes and lookups of one id.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -12,7 +12,8 @@ use state_map::model::{AdversarialMap, ReferenceMap};
 use static_assertions::assert_impl_all;
 use worker_id::{Effect, Incarnation, WorkerState, WorkerWithDpRank};
 
-assert_impl_all!(RouterManager<dyn Router, (), crate::backends::ReferenceRouters>: Send, Sync, std::fmt::Debug);
+type OnMaps = RouterManager<dyn Router, (), crate::backends::ReferenceRouters>;
+assert_impl_all!(OnMaps: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Selected<dyn Router>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Rejected<Arc<dyn Router>>: Send, Sync, std::error::Error, Clone);
 assert_impl_all!(Rejected<Batch>: Send, Sync, std::error::Error);
@@ -21,8 +22,13 @@ assert_impl_all!(WorkerSpec: Send, Sync, Clone);
 assert_impl_all!(Choice<dyn Router>: Send, Sync, Clone);
 
 crate::backends::on_every_backend! {
-    routers_come_and_go, workers_come_and_go, refused_changes_change_nothing, a_batch_is_all_or_nothing,
-    what_changes_nothing_is_not_published, a_router_is_replaced_in_one_update, routers_are_dropped_at_once_and_outside_of_locks
+    routers_come_and_go,
+    workers_come_and_go,
+    refused_changes_change_nothing,
+    a_batch_is_all_or_nothing,
+    what_changes_nothing_is_not_published,
+    a_router_is_replaced_in_one_update,
+    routers_are_dropped_at_once_and_outside_of_locks
 }
 
 const ANY: Selection<'static> = Selection {
@@ -271,7 +277,8 @@ fn a_router_is_replaced_in_one_update<M: RouterMap + Default>() {
     assert_eq!(manager.deregister("a").unwrap().number, 2);
 }
 
-/// Uses the manager of its own when it is dropped: under a lock of it, or of a map, that would never return.
+/// Uses the manager of its own when it is dropped: under a lock of it, or of a map, that would
+/// never return.
 struct Asking {
     manager: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
@@ -364,7 +371,8 @@ where
     let selected = manager.select(&ANY);
     assert!(selected.is_err());
     let asked_of = asked.load(std::sync::atomic::Ordering::Relaxed);
-    // Classes of five registrations, and ends of `0`, `1`, `2`, `new`, and the three that were refused.
+    // Classes of five registrations, and ends of `0`, `1`, `2`, `new`, and the three that were
+    // refused.
     assert_eq!(asked_of, 5 + 7);
     drop(manager);
 }

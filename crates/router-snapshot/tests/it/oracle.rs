@@ -1,5 +1,5 @@
-//! A manager against the naive gateway: random changes, alone and in batches, on every map, compared
-//! after each.
+//! A manager against the naive gateway: random changes, alone and in batches, on every map,
+//! compared after each.
 
 use std::collections::BTreeSet;
 

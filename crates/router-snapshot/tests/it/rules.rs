@@ -442,7 +442,8 @@ fn late_news_of_an_earlier_life_strikes_nobody() {
             .id
             .same_incarnation(&second)
     );
-    // Of opaque lives nothing says which is the later one; the one that was displaced is remembered.
+    // Of opaque lives nothing says which is the later one; the one that was displaced is
+    // remembered.
     let [first, second] = [41, 42].map(|life| worker(8).with_incarnation(life));
     assert_eq!(
         (upsert(first), upsert(second)),

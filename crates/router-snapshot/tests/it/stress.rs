@@ -1,4 +1,5 @@
-//! Readers under constant updates, more of them than cores: every snapshot is whole, and none is older than the one before.
+//! Readers under constant updates, more of them than cores: every snapshot is whole, and none is
+//! older than the one before.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,9 @@ use router_snapshot::RouterClass::{HttpPd, HttpRegular};
 use router_snapshot::{RouterManager, RouterMap, RouterMode, SelectError, Selected, Selection};
 use worker_id::WorkerWithDpRank;
 
-crate::backends::on_every_backend! { readers_see_whole_snapshots_and_none_goes_back, no_registration_is_lost }
+crate::backends::on_every_backend! {
+    readers_see_whole_snapshots_and_none_goes_back, no_registration_is_lost
+}
 
 type Manager<M> = RouterManager<Upstream, (), M>;
 
@@ -48,7 +51,8 @@ fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap + Default>() {
                 scope.spawn(|| {
                     let mut last = 0;
                     let mut seen = 0_u64;
-                    // More than arc-swap has slots for on a thread, so that both ways of reading are taken.
+                    // More than arc-swap has slots for on a thread, so that both ways of reading
+                    // are taken.
                     let mut held = Vec::new();
                     while !done.load(Ordering::Relaxed) {
                         for model in [None, Some("m"), Some("unknown")] {
@@ -61,7 +65,8 @@ fn readers_see_whole_snapshots_and_none_goes_back<M: RouterMap + Default>() {
                             let selected = manager.select(&selection).unwrap();
                             selected.check();
                             let generation = Selected::generation(&selected);
-                            // The round and the generation are one number, so a router of another snapshot shows.
+                            // The round and the generation are one number, so a router of another
+                            // snapshot shows.
                             assert_eq!(selected.number, generation, "a mixture of snapshots");
                             assert!(generation >= last, "time ran backwards");
                             seen += u64::from(generation > last);

@@ -1,4 +1,5 @@
-//! The generation as others follow it: never ahead of what can be selected, never backwards, and the last one for sure.
+//! The generation as others follow it: never ahead of what can be selected, never backwards, and
+//! the last one for sure.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};

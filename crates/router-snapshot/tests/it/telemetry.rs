@@ -1,4 +1,5 @@
-//! What is told to the outside, how seldom, and that whoever listens may use the manager while being told.
+//! What is told to the outside, how seldom, and that whoever listens may use the manager while
+//! being told.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -13,8 +14,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 crate::backends::on_every_backend! { events_are_of_changes_and_come_outside_of_locks }
 
-/// Hears nothing, and has to be there: what a subscriber wants of an event is remembered for the whole process, and while
-/// there is only one subscriber, by what the thread that comes first has. That may be another test's, and have none.
+/// Hears nothing, and has to be there: what a subscriber wants of an event is remembered for the
+/// whole process, and while there is only one subscriber, by what the thread that comes first has.
+/// That may be another test's, and have none.
 fn other_threads_have_a_subscriber() {
     let deaf = tracing_subscriber::registry().with(dynamic_filter_fn(|_, _| false));
     // It may be there already.
@@ -23,7 +25,8 @@ fn other_threads_have_a_subscriber() {
 
 type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
-/// Writes down each event, and uses the manager while it is told of it: under one of its locks that would never return.
+/// Writes down each event, and uses the manager while it is told of it: under one of its locks that
+/// would never return.
 struct Asking<M> {
     manager: Arc<OnceLock<Arc<RouterManager<Upstream, (), M>>>>,
     lines: Lines,
@@ -101,7 +104,8 @@ fn events_are_of_changes_and_come_outside_of_locks<M: RouterMap + Default + 'sta
         ),
         (
             Level::DEBUG,
-            "message=news of a worker is ignored: another life of the worker is there worker=7:0@8 why=\"other_life\" ",
+            "message=news of a worker is ignored: another life of the worker is there \
+             worker=7:0@8 why=\"other_life\" ",
         ),
         (
             Level::DEBUG,

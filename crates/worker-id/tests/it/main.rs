@@ -3,6 +3,7 @@
 mod instance;
 mod life;
 mod lives;
+mod lives_model;
 #[cfg(feature = "serde")]
 mod serde;
 mod worker;

@@ -55,7 +55,9 @@ proptest! {
     }
 
     #[test]
-    fn text_is_a_key_and_reads_back(workers in prop::collection::btree_map(any_worker(), 0..9, 0..4)) {
+    fn text_is_a_key_and_reads_back(
+        workers in prop::collection::btree_map(any_worker(), 0..9, 0..4),
+    ) {
         let load: BTreeMap<_, i32> = workers.iter().map(|(w, n)| (AsText(*w), *n)).collect();
         let json = serde_json::to_string(&load).unwrap();
         let back: BTreeMap<AsText<WorkerWithDpRank>, i32> = from_str(&json).unwrap();
